@@ -1,0 +1,1 @@
+miku_test(test_base ROOMS base)
