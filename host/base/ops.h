@@ -56,7 +56,8 @@ enum { WEIGHT_MAX_PARTS = 3 };
 
 /* One host tensor: a layer's matrix is 1 to 3 of them stacked along their outputs (merged QKV). */
 struct weight_part {
-    const void *data; /* host, [out, in, k, k] contiguous, any alignment */
+    const void *data; /* host, [out, in, k, k] contiguous, any alignment; null: synthetic, normal
+                         values of variance 1 / (in k k), or 1 for a VECTOR, from the seed */
     enum dtype dtype; /* of data */
     int out;
     const void *bias; /* host, [out], or null: zeros */
