@@ -184,7 +184,8 @@ struct layer_norm_args {
  * source    Vaswani et al. 2017, equation 1; Milakov & Gimelshein 2018 */
 struct attention_args {
     const void *q;      /* image i at q + (i mod n_q) * s_q * q_stride */
-    const void *k, *v;  /* image i at + (i mod n_kv) * s_kv * kv_stride */
+    const void *k, *v;  /* image i at + (i / (n / n_kv)) * s_kv * kv_stride: n_kv divides n, and the
+                           pictures of one part share its context */
     void *y;            /* [n, s_q, heads * d] */
     const int *key_len; /* host, [n_kv]: keys of each; null: all have s_kv. Read when enqueued, so
                            it must stay good as long as a graph that holds the call */
