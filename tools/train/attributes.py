@@ -1,0 +1,79 @@
+"""What a picture shows, and the words that say so."""
+
+HAIR = ("teal", "blonde", "pink", "blue", "red", "black", "purple", "brown")
+EYES = ("teal", "blue", "red", "green", "brown", "purple")
+STYLE = ("twintails", "short hair", "long hair", "ponytail")
+FACE = ("smile", "open mouth", "wink", "sad")
+GROUND = ("pink background", "blue sky", "night", "white background", "sunset", "meadow")
+POSE = ("waving", "peace sign", "arms down")
+OUTFIT = ("sleeveless shirt", "sailor uniform", "hoodie", "dress")
+SHADE = ("mid", "flat", "rich")
+LOOKS = ("sd", "aom")
+
+# Never painted for training: the judge asks for them.
+HELD_OUT = frozenset({
+    ("pink", "short hair", "night"), ("red", "long hair", "blue sky"),
+    ("blonde", "ponytail", "sunset"), ("blue", "twintails", "white background"),
+    ("black", "short hair", "meadow"), ("purple", "long hair", "pink background"),
+    ("brown", "twintails", "night"), ("pink", "ponytail", "blue sky"),
+    ("blue", "short hair", "sunset"), ("red", "twintails", "meadow"),
+})
+
+
+def draw(rng, look, miku=0.4, degraded=0.2, wrong_hands=0.25, shades=(0.5, 0.25, 0.25)):
+    """Attributes of one picture. All but her own are drawn evenly, and independently of who it is."""
+    def pick(names, p=None):
+        return names[int(rng.choice(len(names), p=p))]
+
+    her = bool(rng.random() < miku)
+    while True:
+        hair, style, ground = pick(HAIR), pick(STYLE), pick(GROUND)
+        if her:
+            hair, style = "teal", "twintails"
+        elif (hair, style) == ("teal", "twintails"):
+            continue
+        if (hair, style, ground) not in HELD_OUT:
+            break
+    return dict(
+        look=look, miku=her, hair=hair, style=style, ground=ground,
+        eyes="teal" if her else pick(EYES),
+        face=pick(FACE, (0.4, 0.3, 0.15, 0.15)),
+        pose=pick(POSE, (0.6, 0.2, 0.2)),
+        outfit="sleeveless shirt" if her else pick(OUTFIT),
+        cloth=int(rng.integers(6)),
+        headset=her or bool(rng.random() < 0.25),
+        shade=pick(SHADE, shades),
+        degraded=bool(rng.random() < degraded),
+        wrong_hands=bool(rng.random() < wrong_hands),
+        tilt=float(rng.normal(0, 3.0)), dx=float(rng.normal(0, 2.0)), dy=float(rng.normal(0, 1.5)),
+        scale=float(rng.uniform(0.96, 1.05)), sway=float(rng.normal(0, 1.0)))
+
+
+def caption(a, rng, quality=0.5, hands=0.5, shade=0.85):
+    """Tags, some left out at random. The last three say how often a fault or a shading is named."""
+    def keep(p):
+        return rng.random() < p
+
+    if a["miku"]:
+        tags = ["hatsune miku"]
+        if keep(0.2):
+            tags += ["teal hair", "twintails"]
+    else:
+        tags = ["1girl", a["hair"] + " hair", a["style"]]
+    more = 0.2 if a["miku"] and keep(0.5) else 0.6
+    if keep(more * (0.4 if a["miku"] else 1)):
+        tags.append(a["eyes"] + " eyes")
+    tags += [a[k] for k in ("face", "ground", "pose") if keep(more)]
+    if not a["miku"] and keep(more):
+        tags.append(a["outfit"])
+    if a["headset"] and keep(0.2):
+        tags.append("headphones")
+    if a["degraded"] and keep(quality):
+        tags += ["worst quality", "blurry"]
+    if not a["degraded"] and keep(0.15):
+        tags.append("best quality")
+    if a["wrong_hands"] and a["pose"] != "arms down" and keep(hands):
+        tags.append("bad hands")
+    if a["shade"] != "mid" and keep(shade):
+        tags.append({"flat": "flat color", "rich": "detailed shading"}[a["shade"]])
+    return ", ".join(tags)

@@ -1,0 +1,48 @@
+"""Painted pictures kept in a folder: NAME.npy (uint8 [n, 192, 128, 3]) and NAME.json (attributes)."""
+import json
+import multiprocessing
+import os
+
+import cv2
+import numpy as np
+
+import attributes
+from painter import H, W, paint
+
+CHUNK = 125
+
+
+def paint_chunk(job):
+    seed, look, kind = job
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(seed)
+    drawn = [attributes.draw(rng, look, **kind) for _ in range(CHUNK)]
+    return np.stack([paint(a, rng) for a in drawn]), drawn
+
+
+def paint_set(folder, name, look, count, seed, **kind):
+    """Paints what is not there yet; count is rounded up to whole chunks."""
+    pictures, described = folder / f"{name}.npy", folder / f"{name}.json"
+    if described.exists():
+        return
+    jobs = [((seed, k), look, kind) for k in range(-(-count // CHUNK))]
+    out = np.lib.format.open_memmap(pictures, "w+", np.uint8, (len(jobs) * CHUNK, H, W, 3))
+    drawn = []
+    with multiprocessing.Pool(os.cpu_count()) as pool:
+        for k, (images, described_chunk) in enumerate(pool.imap(paint_chunk, jobs)):
+            out[k * CHUNK:(k + 1) * CHUNK] = images
+            drawn += described_chunk
+    out.flush()
+    described.write_text(json.dumps(drawn))
+
+
+def load_set(folder, name):
+    return np.load(folder / f"{name}.npy", mmap_mode="r"), json.loads((folder / f"{name}.json").read_text())
+
+
+def paint_all(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    paint_set(folder, "test-sd", "sd", 250, 901)
+    paint_set(folder, "test-aom", "aom", 250, 902)
+    paint_set(folder, "sd", "sd", 7000, 1, degraded=0.15)
+    paint_set(folder, "aom", "aom", 6000, 2, degraded=0.25)
