@@ -87,6 +87,15 @@ status request_check(const struct miku_request *request)
     return request_compat(request, &compat);
 }
 
+status request_sampler(const struct miku_request *request, const struct sampler **sampler)
+{
+    const struct sampler *found;
+    TRY(sampler_find(request->sampler, &found));
+    if (sampler != NULL)
+        *sampler = found;
+    return STATUS_OK;
+}
+
 /* ---- from infotext ----------------------------------------------------------------------- */
 
 struct miku_text {

@@ -1,0 +1,14 @@
+/* host/pipeline/memory.h - how much the machine can still give. */
+#ifndef HOST_PIPELINE_MEMORY_H
+#define HOST_PIPELINE_MEMORY_H
+
+#include <stddef.h>
+
+/* Bytes that this process may still take without the machine or its control group running out;
+ * 0 if that cannot be known. source   proc(5) MemAvailable; cgroup v2 memory.max, memory.current */
+size_t memory_available(void);
+
+/* Most anonymous memory this process ever held, in bytes: resident peak less file-backed pages. */
+size_t memory_peak(void);
+
+#endif

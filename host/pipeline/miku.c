@@ -1,0 +1,180 @@
+/* host/pipeline/miku.c - opening and closing a context, and what it says of itself. */
+#include "host/pipeline/miku.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/pipeline/request.h"
+#if MIKU_CPU
+#include <dnnl_version.h>
+
+#include "host/cpu/cpu.h"
+#define TEXT(x) #x
+#define VERSION_TEXT(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+#endif
+
+void miku_tell(const struct miku *miku, enum miku_log level, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    if (miku->log == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    miku->log(miku->user, level, line);
+}
+
+const char *miku_version(void) { return MIKU_VERSION; }
+
+const char *miku_build(void)
+{
+    static const char text[] =
+        "compiler " MIKU_COMPILER "\n"
+#if MIKU_CPU
+        "oneDNN " VERSION_TEXT(DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH) "\n"
+#endif
+        ;
+    return text;
+}
+
+/* ---- devices ----------------------------------------------------------------------------- */
+
+static status read_precision(const char *name, enum dtype *out)
+{
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+    } known[] = {
+        {"auto", DTYPE_F32}, {"fp32", DTYPE_F32}, {"bf16", DTYPE_BF16}, {"fp16", DTYPE_F16}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (name == NULL || strcmp(name, known[i].name) == 0) {
+            *out = known[i].dtype;
+            return STATUS_OK;
+        }
+    return status_fail(STATUS_MISUSE,
+                       "precision \"%s\" is not known; auto, fp32, bf16 and fp16 are", name);
+}
+
+static status open_device(const char *name, int threads, enum dtype dtype, struct ops **out)
+{
+    const int automatic = name == NULL || strcmp(name, "auto") == 0;
+    if (!automatic && strncmp(name, "cuda", 4) == 0 && (name[4] == 0 || name[4] == ':'))
+        return status_fail(STATUS_UNSUPPORTED, "device \"%s\": this build has no CUDA device",
+                           name);
+    if (!automatic && strcmp(name, "cpu") != 0)
+        return status_fail(STATUS_MISUSE, "device \"%s\" is not known; auto, cpu and cuda[:N] are",
+                           name);
+#if MIKU_CPU
+    return cpu_open(threads, dtype, out);
+#else
+    (void)threads, (void)dtype, (void)out;
+    return status_fail(STATUS_UNSUPPORTED, "this build has no CPU device");
+#endif
+}
+
+status miku_devices(char **text)
+{
+    *text = NULL;
+#if MIKU_CPU
+    struct ops *ops;
+    TRY(cpu_open(0, DTYPE_F32, &ops));
+    const size_t bytes = strlen(ops->name) + strlen(ops->summary) + 8;
+    *text = malloc(bytes);
+    if (*text != NULL)
+        snprintf(*text, bytes, "%s  %s\n", ops->name, ops->summary);
+    ops->destroy(ops);
+#else
+    *text = text_copy("");
+#endif
+    return *text != NULL ? STATUS_OK : status_fail(STATUS_NO_MEMORY, "devices: no memory");
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static status open_all(const struct miku_options *options, struct miku *miku)
+{
+    TRY(read_precision(options->precision, &miku->dtype));
+    TRY(open_device(options->device, options->threads, miku->dtype, &miku->ops));
+    TRY(hash_cache_open(options->cache_dir, &miku->hashes));
+    TRY(store_create(options->cache_dir, &miku->store));
+    for (size_t i = 0; i < options->weights_count; i++) {
+        if (strcmp(options->weights[i], "synthetic") == 0)
+            miku->synthetic = 1;
+        else
+            TRY(store_add(miku->store, options->weights[i]));
+    }
+    TRY(tokenizer_create(&miku->tokenizer));
+    return loaded_create(miku->ops, miku->dtype, &miku->loaded);
+}
+
+status miku_open(const struct miku_options *options, struct miku **out)
+{
+    *out = NULL;
+    struct miku *miku = calloc(1, sizeof *miku);
+    if (miku == NULL)
+        return status_fail(STATUS_NO_MEMORY, "context: %zu bytes asked", sizeof *miku);
+    miku->log = options->log;
+    miku->user = options->user;
+    miku->memory_limit = options->memory_limit;
+    const status result = open_all(options, miku);
+    if (result != STATUS_OK) {
+        miku_close(miku);
+        return result;
+    }
+    *out = miku;
+    return STATUS_OK;
+}
+
+void miku_close(struct miku *miku)
+{
+    if (miku == NULL)
+        return;
+    loaded_destroy(miku->loaded);
+    inversions_destroy(miku->inversions);
+    tokenizer_destroy(miku->tokenizer);
+    store_destroy(miku->store);
+    hash_cache_close(miku->hashes);
+    if (miku->ops != NULL)
+        miku->ops->destroy(miku->ops);
+    free(miku);
+}
+
+/* ---- what there is ----------------------------------------------------------------------- */
+
+status miku_list(struct miku *miku, int hashes,
+                 status (*file)(void *user, const struct miku_file *file), void *user)
+{
+    for (enum weights_kind kind = WEIGHTS_OTHER; kind < WEIGHTS_KIND_COUNT; kind++)
+        for (size_t i = 0; i < store_count(miku->store); i++) {
+            const struct store_file *found = store_at(miku->store, i);
+            /* What this program knows comes first; the rest after it, as WEIGHTS_OTHER is 0. */
+            if (found->kind != (kind + 1) % WEIGHTS_KIND_COUNT)
+                continue;
+            struct miku_file entry = {
+                .name = found->name,
+                .kind = found->problem[0] != 0 ? found->problem : weights_kind_name(found->kind),
+                .path = found->path,
+                .bytes = (size_t)found->bytes};
+            if (hashes)
+                (void)hash_file(miku->hashes, found->path, NULL, NULL, entry.sha256);
+            else
+                (void)hash_known(miku->hashes, found->path, entry.sha256);
+            TRY(file(user, &entry));
+        }
+    return STATUS_OK;
+}
+
+status miku_check(struct miku *miku, const struct miku_request *request)
+{
+    struct compat compat;
+    struct resolved resolved;
+    TRY(request_check(request));
+    TRY(request_compat(request, &compat));
+    TRY(request_sampler(request, NULL));
+    const status result = resolve_request(miku, request, &compat, &resolved);
+    free(resolved.prompt);
+    return result;
+}
