@@ -53,7 +53,7 @@ struct sampler_args {
     int discard;    /* 1: drop the sigma before the last with any sampler */
     int draw_first; /* draw of the first noise: 1 after the initial one; 0 with ENSD, whose
                        generator is seeded anew with seed + ENSD */
-    int guided;     /* 1: there is a negative part */
+    const struct compat *compat; /* DDIM was rewritten in 1.6; null: 1.1.1 */
 };
 
 struct sampler_plan {
@@ -61,8 +61,8 @@ struct sampler_plan {
     int *row_step;         /* [row_count]: which step the evaluation belongs to, from 0 */
     unsigned char *ends;   /* [row_count]: 1 if x after this row is the step's result */
     int row_count;
-    float *sigmas; /* [steps + 1]; DDIM: sqrt((1 - a) / a), and the last one's a is abar[0] */
-    int steps;
+    float *sigmas; /* [steps + 1]; DDIM: sqrt((1 - a) / a), the last one's a being abar[0] */
+    int steps;     /* as asked for; DDIM: ceil(1000 / (1000 / n)), often one or more above */
     float initial; /* the first x is the unit noise times this */
     int draws;     /* noises of the size of x that are drawn after the initial one */
 };
