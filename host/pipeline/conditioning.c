@@ -95,10 +95,10 @@ static void put_chunk(struct conditioning *c, int row, const struct prompt_chunk
         const int count = c->args.vector_count[chunk->fix[f].embedding];
         if (room > 0)
             c->patch[c->patches++] =
-                (struct embed_patch){.row = row,
-                                     .at = at,
-                                     .count = count < room ? count : room,
-                                     .vector = c->args.vectors[chunk->fix[f].embedding]};
+                (struct embed_patch){ .row = row,
+                                      .at = at,
+                                      .count = count < room ? count : room,
+                                      .vector = c->args.vectors[chunk->fix[f].embedding] };
     }
 }
 
@@ -268,12 +268,12 @@ status conditioning_encode(struct conditioning *c, struct ops *ops, struct text_
     const size_t mark = ops->mark(ops);
     void *y, *memory;
     TRY(ops->alloc(ops, count * dtype_size(dtype), &y));
-    TRY(text_encoder_run(encoder, &(struct text_run_args){.ids = c->ids,
-                                                          .patch = c->patch,
-                                                          .patches = c->patches,
-                                                          .n = c->chunks,
-                                                          .clip_skip = c->args.clip_skip,
-                                                          .y = y}));
+    TRY(text_encoder_run(encoder, &(struct text_run_args){ .ids = c->ids,
+                                                           .patch = c->patch,
+                                                           .patches = c->patches,
+                                                           .n = c->chunks,
+                                                           .clip_skip = c->args.clip_skip,
+                                                           .y = y }));
     if (!ops->planning(ops)) {
         TRY(take(&memory, count, sizeof *c->hidden));
         c->hidden = memory;
@@ -297,13 +297,13 @@ status conditioning_encode(struct conditioning *c, struct ops *ops, struct text_
 
 struct conditioning_result conditioning_get(const struct conditioning *c)
 {
-    return (struct conditioning_result){.contexts = c->contexts,
-                                        .parts = c->calls,
-                                        .tokens = c->tokens,
-                                        .context = c->context,
-                                        .len = c->len,
-                                        .row_context = c->row_context,
-                                        .weight = c->part_weight};
+    return (struct conditioning_result){ .contexts = c->contexts,
+                                         .parts = c->calls,
+                                         .tokens = c->tokens,
+                                         .context = c->context,
+                                         .len = c->len,
+                                         .row_context = c->row_context,
+                                         .weight = c->part_weight };
 }
 
 int conditioning_uses(const struct conditioning *c, int embedding)

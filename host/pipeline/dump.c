@@ -104,7 +104,7 @@ status dump_nhwc(struct dump *dump, int k, const char *name, const float *data, 
 {
     if (dump == NULL)
         return STATUS_OK;
-    const size_t hw = (size_t)h * w, shape[] = {(size_t)c, (size_t)h, (size_t)w};
+    const size_t hw = (size_t)h * w, shape[] = { (size_t)c, (size_t)h, (size_t)w };
     float *planar = malloc(hw * c * sizeof *planar);
     if (planar == NULL)
         return status_fail(STATUS_NO_MEMORY, "dump: %zu bytes asked", hw * c * sizeof *planar);

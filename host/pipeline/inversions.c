@@ -40,7 +40,7 @@ static status name_them(struct inversions *v, const struct tokenizer *tokenizer)
     if (list == NULL)
         return status_fail(STATUS_NO_MEMORY, "inversions: no memory");
     for (int i = 0; i < v->count; i++)
-        list[i] = (struct prompt_embedding){v->file[i]->name, v->vector_count[i]};
+        list[i] = (struct prompt_embedding){ v->file[i]->name, v->vector_count[i] };
     const status result = prompt_embeddings_create(tokenizer, list, (size_t)v->count, &v->names);
     free(list);
     return result;

@@ -27,7 +27,7 @@ status job_open(struct job *job)
 {
     const struct miku_request *r = job->request;
     const size_t bytes = (size_t)r->batch * r->width * r->height * 3;
-    job->step_ms = calloc((size_t)r->steps, sizeof *job->step_ms);
+    job->step_ms = calloc((size_t)job->plan->steps, sizeof *job->step_ms);
     job->rgb = malloc(bytes);
     if (job->step_ms == NULL || job->rgb == NULL)
         return status_fail(STATUS_NO_MEMORY, "pictures: %zu bytes asked", bytes);
@@ -61,11 +61,11 @@ static status progress(const struct job *job, const char *stage, int step, int s
     if (planning(job))
         return STATUS_OK;
     if (c->progress != NULL)
-        c->progress(c->user, &(struct miku_progress){.stage = stage,
-                                                     .step = step,
-                                                     .steps = steps,
-                                                     .picture = job->first,
-                                                     .pictures = job->request->count});
+        c->progress(c->user, &(struct miku_progress){ .stage = stage,
+                                                      .step = step,
+                                                      .steps = steps,
+                                                      .picture = job->first,
+                                                      .pictures = job->request->count });
     if (c->cancel != NULL && c->cancel(c->user))
         return status_fail(STATUS_CANCELLED, "stopped");
     return job->watch == NULL ? STATUS_OK : job->watch(job->watch_user);
@@ -98,10 +98,10 @@ static status start(struct job *job, float *x)
     TRY(host_alloc(count * sizeof *noise, &noise));
     status result = STATUS_OK;
     for (int i = 0; i < job->n && result == STATUS_OK; i++) {
-        const struct noise_source source = {.generator = r->rng_cpu ? NOISE_MT19937 : NOISE_PHILOX,
-                                            .seed = picture_seed(job, i),
-                                            .subseed = r->subseed + (uint64_t)(job->first + i),
-                                            .strength = r->subseed_strength};
+        const struct noise_source source = { .generator = r->rng_cpu ? NOISE_MT19937 : NOISE_PHILOX,
+                                             .seed = picture_seed(job, i),
+                                             .subseed = r->subseed + (uint64_t)(job->first + i),
+                                             .strength = r->subseed_strength };
         result = noise_initial(&source, h, w, LATENT, noise + i * one);
         if (result == STATUS_OK)
             result = dump_nhwc(job->dump, job->first + i, "noise", noise + i * one, h, w, LATENT);
@@ -180,16 +180,16 @@ static status prepare(struct job *job, const struct conditioning_result *c)
     TRY(host_alloc((size_t)rows * sizeof *t, &t));
     for (int i = 0; i < rows; i++)
         t[i] = job->plan->rows[i].t;
-    const status result = unet_prepare(job->model.unet, &(struct unet_job){.n = job->n,
-                                                                           .parts = c->parts,
-                                                                           .h = latent_h(job),
-                                                                           .w = latent_w(job),
-                                                                           .t = t,
-                                                                           .rows = rows,
-                                                                           .context = context,
-                                                                           .context_len = c->len,
-                                                                           .contexts = c->contexts,
-                                                                           .tokens = c->tokens});
+    const status result = unet_prepare(job->model.unet, &(struct unet_job){ .n = job->n,
+                                                                            .parts = c->parts,
+                                                                            .h = latent_h(job),
+                                                                            .w = latent_w(job),
+                                                                            .t = t,
+                                                                            .rows = rows,
+                                                                            .context = context,
+                                                                            .context_len = c->len,
+                                                                            .contexts = c->contexts,
+                                                                            .tokens = c->tokens });
     free(t);
     return result;
 }
@@ -259,11 +259,11 @@ static status sample(struct job *job, struct buffers *b)
     if (b->noise != NULL)
         TRY(upload_noise(job, b->noise));
     TRY(prepare(job, &c));
-    TRY(ops->scale(ops, &(struct scale_args){.x = b->x,
-                                             .y = b->input,
-                                             .dtype = job->dtype,
-                                             .scale = job->plan->rows[0].c_in,
-                                             .count = (size_t)latent_hw(job) * LATENT * job->n}));
+    TRY(ops->scale(ops, &(struct scale_args){ .x = b->x,
+                                              .y = b->input,
+                                              .dtype = job->dtype,
+                                              .scale = job->plan->rows[0].c_in,
+                                              .count = (size_t)latent_hw(job) * LATENT * job->n }));
     for (int r = 0; r < job->plan->row_count; r++)
         job->plan->rows[r].context = c.row_context[r];
     TRY(ops->steps_begin(ops, job->plan->rows, job->plan->row_count));
@@ -275,21 +275,21 @@ static status sample(struct job *job, struct buffers *b)
         sampler_weights(job->request->cfg_scale, c.weight, c.parts, job->n, weight);
         for (int i = 0; i < job->n; i++)
             seed[i] = sampler_seed(job, i);
-        struct evaluation e = {.job = job,
-                               .buffers = *b,
-                               .step = {.eps = b->eps,
-                                        .x = b->x,
-                                        .history = b->history,
-                                        .denoised = b->denoised,
-                                        .input = b->input,
-                                        .weight = weight,
-                                        .parts = c.parts,
-                                        .seed = seed,
-                                        .noise = b->noise,
-                                        .dtype = job->dtype,
-                                        .n = job->n,
-                                        .hw = latent_hw(job),
-                                        .c = LATENT}};
+        struct evaluation e = { .job = job,
+                                .buffers = *b,
+                                .step = { .eps = b->eps,
+                                          .x = b->x,
+                                          .history = b->history,
+                                          .denoised = b->denoised,
+                                          .input = b->input,
+                                          .weight = weight,
+                                          .parts = c.parts,
+                                          .seed = seed,
+                                          .noise = b->noise,
+                                          .dtype = job->dtype,
+                                          .n = job->n,
+                                          .hw = latent_hw(job),
+                                          .c = LATENT } };
         const double begun = clock_now_ms();
         result = planning(job) ? evaluate(&e) : walk(job, &e, &graph);
         job->sample_ms = clock_now_ms() - begun;
@@ -335,10 +335,10 @@ static status decode(struct job *job, const float *x)
     TRY(ops->alloc(ops, (size_t)n * sizeof(int), &bad));
     TRY(vae_decode(job->model.vae,
                    &(struct vae_decode_args){
-                       .latent = x, .y = y, .n = n, .h = latent_h(job), .w = latent_w(job)}));
+                       .latent = x, .y = y, .n = n, .h = latent_h(job), .w = latent_w(job) }));
     TRY(ops->to_rgb8(
         ops, &(struct to_rgb8_args){
-                 .x = y, .rgb = rgb, .non_finite = bad, .dtype = job->dtype, .n = n, .hw = hw}));
+                 .x = y, .rgb = rgb, .non_finite = bad, .dtype = job->dtype, .n = n, .hw = hw }));
     if (planning(job))
         return STATUS_OK;
     int *flags;

@@ -25,7 +25,7 @@ struct job {
     int encoded;  /* the conditioning went through the encoder */
 
     double encode_ms, sample_ms, decode_ms, picture_ms;
-    double *step_ms; /* [request->steps] */
+    double *step_ms; /* [plan->steps] */
     uint8_t *rgb;    /* [n, height, width, 3] */
     size_t memory_bytes;
 };

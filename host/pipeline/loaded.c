@@ -55,7 +55,7 @@ static void drop_all(struct loaded *l)
     modules_destroy(l->modules);
     checkpoint_close(l->checkpoint);
     free(l->checkpoint_path);
-    *l = (struct loaded){.ops = l->ops, .dtype = l->dtype};
+    *l = (struct loaded){ .ops = l->ops, .dtype = l->dtype };
 }
 
 status loaded_create(struct ops *ops, enum dtype dtype, struct loaded **out)
@@ -130,10 +130,10 @@ static status build_vae(struct loaded *l, const struct wanted *wanted)
     if (file != NULL)
         TRY(checkpoint_check(file, l->vae_modules->rows + first,
                              l->vae_modules->encoder_first - first));
-    struct lora_source plain = {.file = file, .modules = l->vae_modules};
+    struct lora_source plain = { .file = file, .modules = l->vae_modules };
     const struct model_source source = lora_source_of(&plain);
-    const struct vae_decoder_args args = {.dtype = l->dtype,
-                                          .shift = l->dtype == DTYPE_F16 ? VAE_SHIFT_F16 : 0};
+    const struct vae_decoder_args args = { .dtype = l->dtype,
+                                           .shift = l->dtype == DTYPE_F16 ? VAE_SHIFT_F16 : 0 };
     return vae_decoder_create(l->ops, l->vae_modules, &source, &args, &l->vae);
 }
 
@@ -182,7 +182,7 @@ static status build_networks(struct loaded *l, const struct wanted *wanted, size
     l->loras.file = l->checkpoint;
     l->loras.modules = l->modules;
     const struct model_source source = lora_source_of(&l->loras);
-    const struct text_encoder_args text = {.position_ids = positions, .dtype = l->dtype};
+    const struct text_encoder_args text = { .position_ids = positions, .dtype = l->dtype };
     const status result = text_encoder_create(l->ops, l->modules, &source, &text, &l->text);
     free(positions);
     TRY(result);
@@ -245,11 +245,11 @@ status loaded_select(struct loaded *l, const struct wanted *wanted, size_t memor
 
 struct loaded_model loaded_get(const struct loaded *l)
 {
-    return (struct loaded_model){.sizes = &l->modules->sizes,
-                                 .text = l->text,
-                                 .unet = l->unet,
-                                 .vae = l->vae,
-                                 .alphas = l->own_alphas ? l->alphas : NULL};
+    return (struct loaded_model){ .sizes = &l->modules->sizes,
+                                  .text = l->text,
+                                  .unet = l->unet,
+                                  .vae = l->vae,
+                                  .alphas = l->own_alphas ? l->alphas : NULL };
 }
 
 char *loaded_not_finite(const struct loaded *l)

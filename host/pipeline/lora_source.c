@@ -45,7 +45,7 @@ static status add_loras(struct lora_source *s, const struct module_row *row,
     for (int i = 0; i < s->count; i++) {
         struct lora_delta *delta = &s->delta[r][i];
         float *base = NULL;
-        *delta = (struct lora_delta){0};
+        *delta = (struct lora_delta){ 0 };
         if (!lora_touches(s->used[i].lora, at))
             continue;
         if (lora_needs_base(s->used[i].lora, at)) {
@@ -67,11 +67,11 @@ static status add_loras(struct lora_source *s, const struct module_row *row,
                 s->vector[r][1][k] += delta->scale * delta->bias[k];
         if (row->kind != MODULE_NORM && delta->scale != 0 &&
             (delta->full != NULL || delta->up != NULL))
-            s->lent[r][s->lent_count[r]++] = (struct weight_delta){.scale = delta->scale,
-                                                                   .rank = delta->rank,
-                                                                   .up = delta->up,
-                                                                   .down = delta->down,
-                                                                   .full = delta->full};
+            s->lent[r][s->lent_count[r]++] = (struct weight_delta){ .scale = delta->scale,
+                                                                    .rank = delta->rank,
+                                                                    .up = delta->up,
+                                                                    .down = delta->down,
+                                                                    .full = delta->full };
     }
     if (s->vector[r][0] != NULL)
         part->data = s->vector[r][0], part->dtype = DTYPE_F32;
@@ -109,7 +109,7 @@ static status deltas(void *context, const struct module_row *row, const struct w
 
 struct model_source lora_source_of(struct lora_source *source)
 {
-    return (struct model_source){.context = source, .get = get, .deltas = deltas, .done = done};
+    return (struct model_source){ .context = source, .get = get, .deltas = deltas, .done = done };
 }
 
 /* ---- which LoRAs ------------------------------------------------------------------------- */
@@ -179,7 +179,8 @@ status lora_source_set(struct lora_source *s, const struct wanted *wanted, int s
             lora_close(used->lora);
             return status_fail(STATUS_NO_MEMORY, "lora: no memory");
         }
-        used->use = (struct lora_use){.te = lora->te, .unet = lora->unet, .compat = wanted->compat};
+        used->use =
+            (struct lora_use){ .te = lora->te, .unet = lora->unet, .compat = wanted->compat };
         s->count++;
         TRY(report_unused(used->lora, lora->path, strict, log));
     }

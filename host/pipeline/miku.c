@@ -48,7 +48,8 @@ static status read_precision(const char *name, enum dtype *out)
         const char *name;
         enum dtype dtype;
     } known[] = {
-        {"auto", DTYPE_F32}, {"fp32", DTYPE_F32}, {"bf16", DTYPE_BF16}, {"fp16", DTYPE_F16}};
+        { "auto", DTYPE_F32 }, { "fp32", DTYPE_F32 }, { "bf16", DTYPE_BF16 }, { "fp16", DTYPE_F16 }
+    };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (name == NULL || strcmp(name, known[i].name) == 0) {
             *out = known[i].dtype;
@@ -153,11 +154,12 @@ status miku_list(struct miku *miku, int hashes,
             /* What this program knows comes first; the rest after it, as WEIGHTS_OTHER is 0. */
             if (found->kind != (kind + 1) % WEIGHTS_KIND_COUNT)
                 continue;
-            struct miku_file entry = {
-                .name = found->name,
-                .kind = found->problem[0] != 0 ? found->problem : weights_kind_name(found->kind),
-                .path = found->path,
-                .bytes = (size_t)found->bytes};
+            struct miku_file entry = { .name = found->name,
+                                       .kind = found->problem[0] != 0
+                                                   ? found->problem
+                                                   : weights_kind_name(found->kind),
+                                       .path = found->path,
+                                       .bytes = (size_t)found->bytes };
             if (hashes)
                 (void)hash_file(miku->hashes, found->path, NULL, NULL, entry.sha256);
             else

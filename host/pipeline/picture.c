@@ -14,12 +14,12 @@
 static void use(struct used_files *used, const char *role, const struct store_file *file,
                 double weight, int stand_in)
 {
-    used->file[used->count++] = (struct miku_weights_used){.role = role,
-                                                           .name = file->name,
-                                                           .path = file->path,
-                                                           .sha256 = "",
-                                                           .weight = weight,
-                                                           .stand_in = stand_in};
+    used->file[used->count++] = (struct miku_weights_used){ .role = role,
+                                                            .name = file->name,
+                                                            .path = file->path,
+                                                            .sha256 = "",
+                                                            .weight = weight,
+                                                            .stand_in = stand_in };
 }
 
 status used_files_open(struct miku *miku, const struct resolved *resolved,
@@ -27,7 +27,7 @@ status used_files_open(struct miku *miku, const struct resolved *resolved,
                        struct used_files *used)
 {
     const int inversions = miku->inversions == NULL ? 0 : miku->inversions->count;
-    *used = (struct used_files){0};
+    *used = (struct used_files){ 0 };
     const size_t most = 2 + (size_t)resolved->wanted.loras + (size_t)inversions;
     used->file = calloc(most, sizeof *used->file);
     const char **path = calloc(most, sizeof *path);
@@ -55,7 +55,7 @@ void used_files_close(struct used_files *used)
 {
     hashing_stop(used->hashing);
     free(used->file);
-    *used = (struct used_files){0};
+    *used = (struct used_files){ 0 };
 }
 
 status used_files_check(struct miku *miku, struct used_files *used,
@@ -162,24 +162,24 @@ status hand_over(struct miku *miku, const struct miku_request *request, const st
     status result = notes != NULL && model != NULL
                         ? STATUS_OK
                         : status_fail(STATUS_NO_MEMORY, "picture: no memory for its text");
-    struct miku_picture picture = {.of = request->count,
-                                   .width = request->width,
-                                   .height = request->height,
-                                   .notes = notes,
-                                   .synthetic = miku->synthetic,
-                                   .stand_in = request->stand_ins,
-                                   .times = {.load = load_ms,
-                                             .fuse = fuse_ms,
-                                             .encode = job->encode_ms,
-                                             .sample = job->sample_ms,
-                                             .decode = job->decode_ms,
-                                             .step = job->step_ms,
-                                             .steps = request->steps,
-                                             .sampling = job->sample_ms,
-                                             .picture = job->picture_ms},
-                                   .weights = used->file,
-                                   .weights_count = used->count,
-                                   .peak_device_bytes = miku->ops->peak_bytes(miku->ops)};
+    struct miku_picture picture = { .of = request->count,
+                                    .width = request->width,
+                                    .height = request->height,
+                                    .notes = notes,
+                                    .synthetic = miku->synthetic,
+                                    .stand_in = request->stand_ins,
+                                    .times = { .load = load_ms,
+                                               .fuse = fuse_ms,
+                                               .encode = job->encode_ms,
+                                               .sample = job->sample_ms,
+                                               .decode = job->decode_ms,
+                                               .step = job->step_ms,
+                                               .steps = job->plan->steps,
+                                               .sampling = job->sample_ms,
+                                               .picture = job->picture_ms },
+                                    .weights = used->file,
+                                    .weights_count = used->count,
+                                    .peak_device_bytes = miku->ops->peak_bytes(miku->ops) };
     for (int i = 0; i < job->n && result == STATUS_OK; i++)
         result = hand_over_one(request, job, i, &picture, model, hash);
     free(model);

@@ -129,10 +129,10 @@ int image_is_png(const uint8_t *bytes, size_t count)
 
 status image_decode(const char *name, const uint8_t *bytes, size_t count, struct image *image)
 {
-    *image = (struct image){.rgb = NULL};
+    *image = (struct image){ .rgb = NULL };
     if (!image_is_png(bytes, count))
         return status_fail(STATUS_WRONG_KIND, "%s: not a PNG", name);
-    struct source source = {.bytes = bytes, .left = count, .total = count};
+    struct source source = { .bytes = bytes, .left = count, .total = count };
     return run(name, &source, image);
 }
 
@@ -141,7 +141,7 @@ void image_free(struct image *image)
     free(image->rgb);
     free(image->infotext);
     free(image->notes);
-    *image = (struct image){.rgb = NULL};
+    *image = (struct image){ .rgb = NULL };
 }
 
 /* Hands `from` over where the caller wants it, else lets go of it. */
@@ -156,7 +156,7 @@ static void hand_over(char *from, char **to)
 status miku_png_read(const char *path, uint8_t **rgb, int *width, int *height, char **infotext,
                      char **notes)
 {
-    struct image image = {.rgb = NULL};
+    struct image image = { .rgb = NULL };
     uint8_t *bytes;
     size_t count;
     status result = file_read(path, FILE_LIMIT, &bytes, &count);

@@ -96,9 +96,9 @@ status image_encode(const uint8_t *rgb, int width, int height, const char *infot
     if (width < 1 || height < 1 || width > IMAGE_SIDE_MAX || height > IMAGE_SIDE_MAX)
         return status_fail(STATUS_MISUSE, "png: %dx%d; wanted sides of 1 to %d", width, height,
                            IMAGE_SIDE_MAX);
-    struct sink sink = {.bytes = NULL};
+    struct sink sink = { .bytes = NULL };
     png_text text[TEXTS];
-    char *latin[TEXTS] = {NULL, NULL};
+    char *latin[TEXTS] = { NULL, NULL };
     int texts = 0;
     status result = STATUS_OK;
     if (infotext != NULL)

@@ -14,18 +14,18 @@ enum { SIDE_MIN = 64, SIDE_MAX = 4096, STEPS_MAX = 1000, COUNT_MAX = 100000, BAT
 
 struct miku_request miku_request_default(void)
 {
-    return (struct miku_request){.prompt = "",
-                                 .negative = "",
-                                 .sampler = "Euler a",
-                                 .steps = 20,
-                                 .width = 512,
-                                 .height = 512,
-                                 .clip_skip = 1,
-                                 .batch = 1,
-                                 .count = 1,
-                                 .cfg_scale = 7,
-                                 .eta = -1,
-                                 .downcast_alphas = -1};
+    return (struct miku_request){ .prompt = "",
+                                  .negative = "",
+                                  .sampler = "Euler a",
+                                  .steps = 20,
+                                  .width = 512,
+                                  .height = 512,
+                                  .clip_skip = 1,
+                                  .batch = 1,
+                                  .count = 1,
+                                  .cfg_scale = 7,
+                                  .eta = -1,
+                                  .downcast_alphas = -1 };
 }
 
 char *text_copy(const char *text)
@@ -290,7 +290,7 @@ struct pairs {
 
 static void add(struct pairs *pairs, const char *key, const char *value)
 {
-    pairs->pair[pairs->count++] = (struct infotext_pair){.key = key, .value = value};
+    pairs->pair[pairs->count++] = (struct infotext_pair){ .key = key, .value = value };
 }
 
 static void add_u64(struct pairs *pairs, const char *key, uint64_t value)
@@ -311,7 +311,7 @@ status request_infotext(const struct miku_request *request, int k, const char *m
                         const char *model_hash, char **text)
 {
     struct compat compat;
-    struct pairs pairs = {.count = 0};
+    struct pairs pairs = { .count = 0 };
     char size[VALUE_CAP];
     const int varied = request->subseed_strength > 0;
     *text = NULL;

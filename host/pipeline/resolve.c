@@ -77,7 +77,7 @@ static status take_lora(struct miku *miku, const struct miku_request *request,
     if (wanted->loras == LOADED_LORAS_MAX)
         return status_fail(STATUS_UNSUPPORTED, "more than %d LoRAs in a prompt", LOADED_LORAS_MAX);
     out->lora[wanted->loras] = file;
-    wanted->lora[wanted->loras++] = (struct wanted_lora){file->path, te, unet};
+    wanted->lora[wanted->loras++] = (struct wanted_lora){ file->path, te, unet };
     return STATUS_OK;
 }
 
@@ -109,7 +109,7 @@ static status take_tags(struct miku *miku, const struct miku_request *request,
 status resolve_request(struct miku *miku, const struct miku_request *request,
                        const struct compat *compat, struct resolved *out)
 {
-    *out = (struct resolved){.wanted = {.synthetic = miku->synthetic, .compat = *compat}};
+    *out = (struct resolved){ .wanted = { .synthetic = miku->synthetic, .compat = *compat } };
     if (!miku->synthetic) {
         TRY(find_checkpoint(miku, request, &out->checkpoint));
         TRY(find_vae(miku, request, out->checkpoint, &out->vae));

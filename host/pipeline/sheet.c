@@ -25,7 +25,7 @@ static double covered(int at, double low, double high)
 static void mean_of(const struct miku_picture *from, double x0, double x1, double y0, double y1,
                     uint8_t *out)
 {
-    double sum[3] = {0, 0, 0};
+    double sum[3] = { 0, 0, 0 };
     for (int y = (int)y0; y < from->height && y < y1; y++)
         for (int x = (int)x0; x < from->width && x < x1; x++) {
             const double part = covered(x, x0, x1) * covered(y, y0, y1);
