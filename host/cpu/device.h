@@ -16,8 +16,8 @@
 #include "host/base/arena.h"
 #include "host/base/ops.h"
 
-struct cpu_engine;  /* oneDNN: engine, stream, prepared primitives: engine.c */
-struct cpu_spans;   /* spans.c */
+struct cpu_engine; /* oneDNN: engine, stream, prepared primitives: engine.c */
+struct cpu_spans;  /* spans.c */
 struct cpu_steps {
     struct step_row *row; /* [cap], of which `count` are in use */
     int count, cap;
@@ -35,7 +35,9 @@ struct cpu_device {
     unsigned char *scratch;
     size_t scratch_cap;    /* bytes at `scratch` */
     size_t scratch_wanted; /* most that an operator asked for since plan_begin */
-    size_t weight_bytes;   /* of all weights now */
+    unsigned char *staging;
+    size_t staging_cap;
+    size_t weight_bytes; /* of all weights now */
     size_t peak_bytes;
 
     struct cpu_steps steps;
@@ -58,6 +60,25 @@ status cpu_scratch(struct cpu_device *dev, size_t bytes, void **out);
 /* The current row of the step table; a row of zeros before steps_begin(). */
 const struct step_row *cpu_step(const struct cpu_device *dev);
 void cpu_step_advance(struct cpu_device *dev); /* the last row stays current */
+
+static inline size_t cpu_align(size_t bytes)
+{
+    return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+/* memcpy() by all threads. */
+void cpu_copy(const struct cpu_device *dev, void *to, const void *from, size_t bytes);
+
+/* Memory for building weights in: one user at a time, until the next request or plan_end(). */
+status cpu_staging(struct cpu_device *dev, size_t bytes, void **out);
+
+/* Notes the bytes held now, should they be the most so far. */
+void cpu_count_peak(struct cpu_device *dev);
+
+/* ---- cores.c ---------------------------------------------------------------------------- */
+
+/* "Intel(R) ..., 2 threads, AVX-512, oneDNN 2.6.3" */
+void cpu_describe(int threads, char *text, size_t size);
 
 /* ---- weight.c -------------------------------------------------------------------------- */
 
