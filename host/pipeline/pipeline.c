@@ -113,138 +113,139 @@ static status lay_out(struct run *run)
                            model.sizes->text_layers);
     TRY(is_guided(run, &guided));
     lay_out_schedule(run);
-    TRY(sampler_plan_create(&(struct sampler_args){.sampler = run->sampler,
-                                                   .schedule = &run->schedule,
-                                                   .steps = r->steps,
-                                                   .eta = r->eta,
-                                                   .s_noise = 1,
-                                                   .discard = r->discard_penultimate,
-                                                   .draw_first = r->ensd > 0 ? 0 : 1,
-                                                   X));
-        const struct conditioning_args args = { .tokenizer = run->miku->tokenizer,
-                                                .embeddings = v->names,
-                                                .vectors = v->data,
-                                                .vector_count = v->vector_count,
-                                                .prompt = run->resolved.prompt,
-                                                .negative = r->negative == NULL ? "" : r->negative,
-                                                .compat = run->compat,
-                                                .steps = r->steps,
-                                                .timeline = sampler_timeline(run->sampler, known),
-                                                .rows = run->plan.row_count,
-                                                .guided = guided,
-                                                .same_size = run->sampler->kind == SAMPLER_DDIM,
-                                                .clip_skip = r->clip_skip,
-                                                .width = model.sizes->text_width };
-        return conditioning_create(&args, &run->conditioning);
+    TRY(sampler_plan_create(&(struct sampler_args){ .sampler = run->sampler,
+                                                    .schedule = &run->schedule,
+                                                    .steps = r->steps,
+                                                    .eta = r->eta,
+                                                    .s_noise = 1,
+                                                    .discard = r->discard_penultimate,
+                                                    .draw_first = r->ensd > 0 ? 0 : 1,
+                                                    .compat = &run->compat },
+                            &run->plan));
+    const struct conditioning_args args = { .tokenizer = run->miku->tokenizer,
+                                            .embeddings = v->names,
+                                            .vectors = v->data,
+                                            .vector_count = v->vector_count,
+                                            .prompt = run->resolved.prompt,
+                                            .negative = r->negative == NULL ? "" : r->negative,
+                                            .compat = run->compat,
+                                            .steps = r->steps,
+                                            .timeline = sampler_timeline(run->sampler, known),
+                                            .rows = run->plan.row_count,
+                                            .guided = guided,
+                                            .same_size = run->sampler->kind == SAMPLER_DDIM,
+                                            .clip_skip = r->clip_skip,
+                                            .width = model.sizes->text_width };
+    return conditioning_create(&args, &run->conditioning);
 }
 
 /* ---- the dump's texts -------------------------------------------------------------------- */
 
 static status dump_context(struct run *run, int k, const char *name, int part)
 {
-        const struct conditioning_result c = conditioning_get(run->conditioning);
-        const size_t width = (size_t)loaded_get(run->miku->loaded).sizes->text_width;
-        const size_t shape[] = { (size_t)c.len[part], width };
-        return dump_f32(run->dump, k, name, c.context + (size_t)part * c.tokens * width, shape, 2);
+    const struct conditioning_result c = conditioning_get(run->conditioning);
+    const size_t width = (size_t)loaded_get(run->miku->loaded).sizes->text_width;
+    const size_t shape[] = { (size_t)c.len[part], width };
+    return dump_f32(run->dump, k, name, c.context + (size_t)part * c.tokens * width, shape, 2);
 }
 
 static status dump_inputs(struct run *run, int k)
 {
-        const struct conditioning_result c = conditioning_get(run->conditioning);
-        const size_t sigmas[] = { (size_t)run->plan.steps + 1 };
-        if (run->dump == NULL)
-            return STATUS_OK;
-        TRY(dump_f32(run->dump, k, "sigmas", run->plan.sigmas, sigmas, 1));
-        TRY(dump_context(run, k, "cond", 0));
-        if (c.parts > 1)
-            TRY(dump_context(run, k, "uncond", c.parts - 1));
-        for (int negative = 0; negative < 2; negative++) {
-            int chunks;
-            const int32_t *ids = conditioning_tokens(run->conditioning, negative, &chunks);
-            const size_t shape[] = { (size_t)chunks, PROMPT_CHUNK };
-            if (chunks > 0)
-                TRY(dump_i32(run->dump, k, negative ? "tokens_negative" : "tokens_positive", ids,
-                             shape, 2));
-        }
+    const struct conditioning_result c = conditioning_get(run->conditioning);
+    const size_t sigmas[] = { (size_t)run->plan.steps + 1 };
+    if (run->dump == NULL)
         return STATUS_OK;
+    TRY(dump_f32(run->dump, k, "sigmas", run->plan.sigmas, sigmas, 1));
+    TRY(dump_context(run, k, "cond", 0));
+    if (c.parts > 1)
+        TRY(dump_context(run, k, "uncond", c.parts - 1));
+    for (int negative = 0; negative < 2; negative++) {
+        int chunks;
+        const int32_t *ids = conditioning_tokens(run->conditioning, negative, &chunks);
+        const size_t shape[] = { (size_t)chunks, PROMPT_CHUNK };
+        if (chunks > 0)
+            TRY(dump_i32(run->dump, k, negative ? "tokens_negative" : "tokens_positive", ids, shape,
+                         2));
+    }
+    return STATUS_OK;
 }
 
 /* ---- pictures ---------------------------------------------------------------------------- */
 
 static status watch_hash(void *user)
 {
-        struct run *run = user;
-        return used_files_check(run->miku, &run->used, run->request, 0);
+    struct run *run = user;
+    return used_files_check(run->miku, &run->used, run->request, 0);
 }
 
 static status explain_not_finite(struct run *run)
 {
-        char *name = loaded_not_finite(run->miku->loaded);
-        if (name != NULL && name[0] != 0)
-            status_prefix(STATUS_NOT_FINITE, "%s holds values that are not finite", name);
-        free(name);
-        return STATUS_NOT_FINITE;
+    char *name = loaded_not_finite(run->miku->loaded);
+    if (name != NULL && name[0] != 0)
+        status_prefix(STATUS_NOT_FINITE, "%s holds values that are not finite", name);
+    free(name);
+    return STATUS_NOT_FINITE;
 }
 
 static status make_pictures(struct run *run)
 {
-        const struct miku_request *r = run->request;
-        run->job = (struct job){ .ops = run->miku->ops,
-                                 .dtype = run->miku->dtype,
-                                 .request = r,
-                                 .model = loaded_get(run->miku->loaded),
-                                 .conditioning = run->conditioning,
-                                 .plan = &run->plan,
-                                 .dump = run->dump,
-                                 .callbacks = run->callbacks,
-                                 .memory_limit = memory_limit(run->miku),
-                                 .watch = watch_hash,
-                                 .watch_user = run };
-        TRY(job_open(&run->job));
-        for (int first = 0; first < r->count; first += r->batch) {
-            run->job.first = first;
-            run->job.n = r->count - first < r->batch ? r->count - first : r->batch;
-            const status result = job_run(&run->job);
-            TRY(result == STATUS_NOT_FINITE ? explain_not_finite(run) : result);
-            for (int i = 0; i < run->job.n; i++)
-                TRY(dump_inputs(run, first + i));
-            if (first == 0)
-                TRY(used_files_check(run->miku, &run->used, r, 1));
-            TRY(hand_over(run->miku, r, &run->job, &run->resolved, &run->used, run->load_ms,
-                          run->fuse_ms));
-            run->load_ms = run->fuse_ms = 0;
-        }
-        return STATUS_OK;
+    const struct miku_request *r = run->request;
+    run->job = (struct job){ .ops = run->miku->ops,
+                             .dtype = run->miku->dtype,
+                             .request = r,
+                             .model = loaded_get(run->miku->loaded),
+                             .conditioning = run->conditioning,
+                             .plan = &run->plan,
+                             .dump = run->dump,
+                             .callbacks = run->callbacks,
+                             .memory_limit = memory_limit(run->miku),
+                             .watch = watch_hash,
+                             .watch_user = run };
+    TRY(job_open(&run->job));
+    for (int first = 0; first < r->count; first += r->batch) {
+        run->job.first = first;
+        run->job.n = r->count - first < r->batch ? r->count - first : r->batch;
+        const status result = job_run(&run->job);
+        TRY(result == STATUS_NOT_FINITE ? explain_not_finite(run) : result);
+        for (int i = 0; i < run->job.n; i++)
+            TRY(dump_inputs(run, first + i));
+        if (first == 0)
+            TRY(used_files_check(run->miku, &run->used, r, 1));
+        TRY(hand_over(run->miku, r, &run->job, &run->resolved, &run->used, run->load_ms,
+                      run->fuse_ms));
+        run->load_ms = run->fuse_ms = 0;
+    }
+    return STATUS_OK;
 }
 
 static status generate(struct run *run)
 {
-        TRY(request_check(run->request));
-        TRY(request_compat(run->request, &run->compat));
-        TRY(request_sampler(run->request, &run->sampler));
-        TRY(resolve_request(run->miku, run->request, &run->compat, &run->resolved));
-        TRY(dump_open(run->request->dump_dir, run->request->count, &run->dump));
-        TRY(load(run));
-        warn_of_unfit(run);
-        TRY(lay_out(run));
-        TRY(used_files_open(run->miku, &run->resolved, run->conditioning, run->request->stand_ins,
-                            &run->used));
-        return make_pictures(run);
+    TRY(request_check(run->request));
+    TRY(request_compat(run->request, &run->compat));
+    TRY(request_sampler(run->request, &run->sampler));
+    TRY(resolve_request(run->miku, run->request, &run->compat, &run->resolved));
+    TRY(dump_open(run->request->dump_dir, run->request->count, &run->dump));
+    TRY(load(run));
+    warn_of_unfit(run);
+    TRY(lay_out(run));
+    TRY(used_files_open(run->miku, &run->resolved, run->conditioning, run->request->stand_ins,
+                        &run->used));
+    return make_pictures(run);
 }
 
 status miku_generate(struct miku *miku, const struct miku_request *request,
                      const struct miku_callbacks *callbacks)
 {
-        static const struct miku_callbacks nobody = { 0 };
-        struct run run = { .miku = miku,
-                           .request = request,
-                           .callbacks = callbacks == NULL ? &nobody : callbacks };
-        const status result = generate(&run);
-        job_close(&run.job);
-        used_files_close(&run.used);
-        sampler_plan_free(&run.plan);
-        conditioning_destroy(run.conditioning);
-        dump_close(run.dump);
-        free(run.resolved.prompt);
-        return result;
+    static const struct miku_callbacks nobody = { 0 };
+    struct run run = { .miku = miku,
+                       .request = request,
+                       .callbacks = callbacks == NULL ? &nobody : callbacks };
+    const status result = generate(&run);
+    job_close(&run.job);
+    used_files_close(&run.used);
+    sampler_plan_free(&run.plan);
+    conditioning_destroy(run.conditioning);
+    dump_close(run.dump);
+    free(run.resolved.prompt);
+    return result;
 }
