@@ -27,6 +27,13 @@
 #define EXP2_C4 0x1.3cee4cp-7f
 #define EXP2_C5 0x1.5bfc8ep-10f
 
+/* The same on [0, 1), within 8.3e-8. */
+#define EXP2_UP_C1 0x1.62e4bap-1f
+#define EXP2_UP_C2 0x1.ebdb56p-3f
+#define EXP2_UP_C3 0x1.c91ce6p-5f
+#define EXP2_UP_C4 0x1.277854p-7f
+#define EXP2_UP_C5 0x1.e974fcp-10f
+
 #if defined LANES_AVX512
 
 enum { LANES = 16 };
@@ -57,6 +64,20 @@ static inline lanes lanes_exp2(lanes x)
     p = lanes_fma(p, r, lanes_set(EXP2_C1));
     p = lanes_fma(p, r, lanes_set(1.0f));
     return _mm512_scalef_ps(p, whole);
+}
+
+/* 2^x for finite x up to about 1, relative error below 3e-7, 0 below -149; NaN stays. Two
+ * instructions fewer: the whole part is never seen, for scalef takes the floor of x itself. */
+static inline lanes lanes_exp2_below(lanes x)
+{
+    const lanes r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    lanes p = lanes_set(EXP2_UP_C5);
+    p = lanes_fma(p, r, lanes_set(EXP2_UP_C4));
+    p = lanes_fma(p, r, lanes_set(EXP2_UP_C3));
+    p = lanes_fma(p, r, lanes_set(EXP2_UP_C2));
+    p = lanes_fma(p, r, lanes_set(EXP2_UP_C1));
+    p = lanes_fma(p, r, lanes_set(1.0f));
+    return _mm512_scalef_ps(p, x);
 }
 
 static inline lanes lanes_load_bf16(const bf16 *at)
@@ -181,6 +202,10 @@ static inline void lanes_store_bf16(bf16 *at, lanes v)
 
 #endif
 
+#if !defined LANES_AVX512
+static inline lanes lanes_exp2_below(lanes x) { return lanes_exp2(x); }
+#endif
+
 /* Elements at .. at + count - 1 (count <= LANES) of an f32 or bf16 array; lanes beyond are 0. */
 static inline lanes lanes_load_part(const void *from, enum dtype dtype, size_t at, int count)
 {
@@ -188,14 +213,14 @@ static inline lanes lanes_load_part(const void *from, enum dtype dtype, size_t a
         const float *x = (const float *)from + at;
         if (count >= LANES)
             return lanes_load(x);
-        float part[LANES] = {0};
+        float part[LANES] = { 0 };
         memcpy(part, x, (size_t)count * sizeof *x);
         return lanes_load(part);
     }
     const bf16 *x = (const bf16 *)from + at;
     if (count >= LANES)
         return lanes_load_bf16(x);
-    bf16 part[LANES] = {0};
+    bf16 part[LANES] = { 0 };
     memcpy(part, x, (size_t)count * sizeof *x);
     return lanes_load_bf16(part);
 }
