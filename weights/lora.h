@@ -53,7 +53,7 @@ struct lora_use {
     struct compat compat; /* alpha 0 scales by 1 before v1.5, by 0 from then on */
 };
 
-/* What one row gets: weight += scale * up . down, or scale * full; bias += scale * bias.
+/* What one row gets: weight += scale * up . down, or scale * full; bias += bias.
  * The pointers go straight into a device's weight_delta. */
 struct lora_delta {
     float scale;
@@ -61,7 +61,7 @@ struct lora_delta {
     float *up;   /* [out, rank] */
     float *down; /* [rank, in * kernel * kernel] */
     float *full; /* [out, in * kernel * kernel]; NORM: [out] */
-    float *bias; /* [out], or null: the bias stays as it is */
+    float *bias; /* [out], scaled already, or null: the bias stays as it is */
 };
 
 /* numerics  f32, sums in a fixed order; scale = multiplier * alpha / rank, rounded once
