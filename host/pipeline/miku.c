@@ -99,6 +99,9 @@ static status open_all(const struct miku_options *options, struct miku *miku)
 {
     TRY(read_precision(options->precision, &miku->dtype));
     TRY(open_device(options->device, options->threads, miku->dtype, &miku->ops));
+#if MIKU_CPU
+    miku->threads = options->threads > 0 ? options->threads : cpu_cores();
+#endif
     TRY(hash_cache_open(options->cache_dir, &miku->hashes));
     TRY(store_create(options->cache_dir, &miku->store));
     for (size_t i = 0; i < options->weights_count; i++) {

@@ -11,7 +11,7 @@
 struct miku {
     struct ops *ops;
     enum dtype dtype;
-    int threads;
+    int threads;         /* of the CPU device */
     int synthetic;       /* "synthetic" was among the folders */
     size_t memory_limit; /* as given; 0: what the machine has */
     void (*log)(void *user, enum miku_log level, const char *line);

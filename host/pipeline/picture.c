@@ -98,6 +98,7 @@ static char *write_notes(const struct miku *miku, const struct miku_request *req
     cJSON_AddStringToObject(notes, "program", "mikubench-cuda " MIKU_VERSION);
     cJSON_AddStringToObject(notes, "device", miku->ops->name);
     cJSON_AddStringToObject(notes, "precision", precision_name(miku->dtype));
+    cJSON_AddNumberToObject(notes, "threads", miku->threads);
     if (request_compat(request, &compat) == STATUS_OK) {
         snprintf(version, sizeof version, "%d.%d.%d", compat.major, compat.minor, compat.patch);
         cJSON_AddStringToObject(notes, "compat", version);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 
 #include "host/prompt/infotext.h"
 
@@ -71,8 +72,27 @@ static status check_real(const char *what, double value, double low, double high
     return status_fail(STATUS_MISUSE, "%s is %g; wanted %g to %g", what, value, low, high);
 }
 
+/* The text goes into a picture's chunk, which holds UTF-8. */
+static status check_text(const char *what, const char *text)
+{
+    utf8proc_int32_t rune;
+    if (text == NULL)
+        return STATUS_OK;
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+    while (*at != 0) {
+        const utf8proc_ssize_t bytes = utf8proc_iterate(at, -1, &rune);
+        if (bytes <= 0)
+            return status_fail(STATUS_MISUSE, "%s is not UTF-8 at byte %zu", what,
+                               (size_t)((const char *)at - text));
+        at += bytes;
+    }
+    return STATUS_OK;
+}
+
 status request_check(const struct miku_request *request)
 {
+    TRY(check_text("the prompt", request->prompt));
+    TRY(check_text("the negative prompt", request->negative));
     TRY(check_side("width", request->width));
     TRY(check_side("height", request->height));
     TRY(check_int("steps", request->steps, 1, STEPS_MAX));
