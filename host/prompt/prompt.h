@@ -7,7 +7,7 @@
  *     prompt_chunks         "(a:1.2), b"                ->  77 ids and weights a chunk
  * The negative prompt goes through prompt_schedule and prompt_chunks only.
  *
- * Texts carry their length and may hold NULs; a NUL also follows each. No input makes any of these
+ * Texts carry their length and may hold NULs; a NUL also follows each. No text makes any of these
  * fail but for memory; every result is one allocation tree with a _free of its own (null is fine).
  * On failure *out is null. Time is near linear in the text's length, stack use is constant.
  */
@@ -36,7 +36,8 @@ struct prompt_rules {
     int schedule_spaces;         /* 1.6: "[a:b:10 ]" may have spaces after the number */
     int schedule_point_fraction; /* 1.6: a number with a point is a fraction of the steps, one
                                     without is a step; before: below 1 it is a fraction */
-    int schedule_empty_options;  /* 1.6: "[a|]" has an empty option; before: it is plain text */
+    int schedule_empty_options;  /* 1.6: "[a|]" has an empty option; before, the prompt that holds
+                                    it is taken literally */
     int schedule_skip_zero;      /* 1.6: a number below step 1 makes no entry of its own */
     int comma_backtrack;         /* tokens a chunk may give back after its last comma; 0: none */
 };
@@ -87,8 +88,8 @@ void prompt_parts_free(struct prompt_parts *parts);
 /* ---- [from:to:when], [a|b] --------------------------------------------------------------- */
 
 struct prompt_entry {
-    int last_step; /* the web UI counts from 1; may be <= 0 before 1.6 */
-    struct prompt_text text;
+    int last_step;           /* the web UI counts from 1; may be 0 before 1.6 */
+    struct prompt_text text; /* entries of equal text share its data */
 };
 
 struct prompt_schedule {
@@ -96,8 +97,12 @@ struct prompt_schedule {
     size_t count;               /* >= 1; more than 1 only if the prompt changes */
 };
 
-/* The texts of a prompt over `steps` steps (>= 1; a second-order sampler's caller doubles them).
- * A prompt that the grammar does not take is one entry, as it stands.
+/* The texts of a prompt over `steps` steps (a second-order sampler's caller doubles them). A prompt
+ * that the grammar does not take is one entry, as it stands. What the web UI would list for steps
+ * below 0 is left out: no counter ever reaches it. Where its parser resolves an ambiguity oddly
+ * (loose brackets or colons in a row), the bracket is taken for what it looks like.
+ * returns  STATUS_MISUSE     steps < 1 or > 100,000
+ *          STATUS_NO_MEMORY  also if the different texts come to more than 256 MiB
  * source   webui prompt_parser.py, get_learned_conditioning_prompt_schedules */
 status prompt_schedule(const char *text, size_t bytes, int steps, const struct prompt_rules *rules,
                        struct prompt_schedule **out);
