@@ -57,7 +57,8 @@ enum { WEIGHT_MAX_PARTS = 3 };
 /* One host tensor: a layer's matrix is 1 to 3 of them stacked along their outputs (merged QKV). */
 struct weight_part {
     const void *data; /* host, [out, in, k, k] contiguous, any alignment; null: synthetic, normal
-                         values of variance 1 / (in k k), or 1 for a VECTOR, from the seed */
+                         values of variance 1 / (in k k), or 1 for a VECTOR, seeded by the weight's
+                         name and the part's number */
     enum dtype dtype; /* of data */
     int out;
     const void *bias; /* host, [out], or null: zeros */
@@ -109,7 +110,9 @@ static inline int stats_tiles(int hw) { return (hw + STATS_PIXELS - 1) / STATS_P
  * [h_out, w_out] are not computed: h_out and w_out may be smaller than the natural size (a skip
  * connection of odd size crops what it is joined with).
  *
- * numerics  f32 accumulation in a fixed order; |error| <= u |y| + 2^-20 sum |x w| (f32: u = 2^-24)
+ * numerics  f32 accumulation in a fixed order; |error| <= u |y| + 2^-20 sum |x w| (f32: u = 2^-24).
+ *           With upsample the kernel may be folded into four of 2x2 before it is rounded to dtype:
+ *           then 2^-20 is 2^-9 in bf16, 2^-11 in f16, against the kernel rounded unfolded
  * source    ldm openaimodel.py, ResBlock, Downsample, Upsample; ldm model.py */
 struct conv2d_args {
     const struct weight *weight;
