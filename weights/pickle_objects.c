@@ -72,12 +72,23 @@ static int makes_first_argument(const struct pickle_value *type)
            pickle_is_class(type, "copyreg.__newobj_ex__");
 }
 
+/* Legacy torch files name a module's class by a persistent id, ("module", class, file, source). */
+static struct pickle_value *class_behind(struct pickle_value *type)
+{
+    const struct pickle_value *id = type->args;
+    if (type->kind == PICKLE_PERSISTENT && id->kind == PICKLE_TUPLE && id->items.count > 1 &&
+        pickle_text_is(id->items.at[0], "module") && id->items.at[1]->kind == PICKLE_CLASS)
+        return id->items.at[1];
+    return type;
+}
+
 status pickle_call(struct pickle *pickle, struct pickle_value *type, struct pickle_value *args,
                    struct pickle_value **out)
 {
     if (args->kind != PICKLE_TUPLE)
         return status_fail(STATUS_BAD_FILE, "a pickled call whose arguments are no tuple");
     const size_t count = args->items.count;
+    type = class_behind(type);
     if (type->kind == PICKLE_CLASS && makes_first_argument(type) && count > 0 &&
         args->items.at[0]->kind == PICKLE_CLASS) {
         type = args->items.at[0];

@@ -12,7 +12,7 @@ static size_t put_utf8(char *out, unsigned long code)
     }
     size_t more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
     const size_t length = more + 1;
-    out[0] = (char)((0xf00 >> more & 0xf0) | code >> 6 * more);
+    out[0] = (char)((0xff00 >> (more + 1) & 0xff) | code >> 6 * more);
     for (char *p = out + 1; more-- > 0; p++)
         *p = (char)(0x80 | (code >> 6 * more & 0x3f));
     return length;
