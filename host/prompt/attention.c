@@ -107,7 +107,7 @@ static status add_item(struct reader *reader, const char *text, size_t bytes, do
     void *grown = reader->item;
     TRY(array_grow(&grown, &reader->item_room, reader->items, sizeof *reader->item));
     reader->item = grown;
-    reader->item[reader->items++] = (struct item){text, bytes};
+    reader->item[reader->items++] = (struct item){ text, bytes };
     return STATUS_OK;
 }
 
@@ -283,7 +283,7 @@ status prompt_attention(const char *text, size_t bytes, const struct prompt_rule
     *out = calloc(1, sizeof **out);
     if (*out == NULL)
         return status_fail(STATUS_NO_MEMORY, "prompt: no memory");
-    struct reader reader = {.text = text, .bytes = bytes, .rules = rules};
+    struct reader reader = { .text = text, .bytes = bytes, .rules = rules };
     status s = read_all(&reader);
     if (s == STATUS_OK)
         s = make_pieces(&reader, *out);

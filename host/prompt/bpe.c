@@ -74,7 +74,7 @@ static void drop_arrays(struct bpe_work *work)
     free(work->prev);
     free(work->rank);
     free(work->heap);
-    *work = (struct bpe_work){0};
+    *work = (struct bpe_work){ 0 };
 }
 
 void bpe_work_destroy(struct bpe_work *work)

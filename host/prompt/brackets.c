@@ -35,7 +35,7 @@ static status push_frame(struct scan *scan, size_t at)
     void *grown = scan->frame;
     TRY(array_grow(&grown, &scan->frame_room, scan->frames, sizeof *scan->frame));
     scan->frame = grown;
-    scan->frame[scan->frames++] = (struct frame){.open = at, .base = scan->stacked};
+    scan->frame[scan->frames++] = (struct frame){ .open = at, .base = scan->stacked };
     return STATUS_OK;
 }
 
@@ -114,7 +114,7 @@ static status close_frame(struct scan *scan, size_t at)
     const struct frame *frame = &scan->frame[scan->frames - 1];
     const int square = scan->text[at] == ']';
     const size_t separators = scan->stacked - frame->base, colons = separators - frame->bars;
-    struct bracket bracket = {.close = at, .alternates = frame->bars > 0};
+    struct bracket bracket = { .close = at, .alternates = frame->bars > 0 };
 
     if (square != (scan->text[frame->open] == '[')) {
         loosen(scan);
@@ -168,7 +168,7 @@ static status walk(struct scan *scan)
 status brackets_find(const char *text, size_t bytes, const struct prompt_rules *rules,
                      struct brackets *out)
 {
-    *out = (struct brackets){.accepted = 1};
+    *out = (struct brackets){ .accepted = 1 };
     if (bytes > INT32_MAX)
         return status_fail(STATUS_NO_MEMORY, "prompt: %zu bytes are too many", bytes);
     out->at = malloc((bytes + 1) * sizeof *out->at);
@@ -176,7 +176,7 @@ status brackets_find(const char *text, size_t bytes, const struct prompt_rules *
         return status_fail(STATUS_NO_MEMORY, "prompt: no memory for %zu bytes", bytes);
     for (size_t i = 0; i <= bytes; i++)
         out->at[i] = BRACKETS_NONE;
-    struct scan scan = {.text = text, .bytes = bytes, .rules = rules, .out = out};
+    struct scan scan = { .text = text, .bytes = bytes, .rules = rules, .out = out };
     const status s = walk(&scan);
     free(scan.frame);
     free(scan.stack);
@@ -188,5 +188,5 @@ void brackets_free(struct brackets *brackets)
     free(brackets->bracket);
     free(brackets->separator);
     free(brackets->at);
-    *brackets = (struct brackets){0};
+    *brackets = (struct brackets){ 0 };
 }

@@ -44,5 +44,5 @@ status bytes_end(struct bytes *bytes) { return bytes_append(bytes, "", 1); }
 void bytes_free(struct bytes *bytes)
 {
     free(bytes->at);
-    *bytes = (struct bytes){0};
+    *bytes = (struct bytes){ 0 };
 }

@@ -20,7 +20,7 @@ struct filler {
 
 void prompt_chunk_empty(struct prompt_chunk *chunk)
 {
-    *chunk = (struct prompt_chunk){.ids = {TOKEN_START}};
+    *chunk = (struct prompt_chunk){ .ids = { TOKEN_START } };
     chunk->weight[0] = 1.0f;
     for (int i = 1; i < PROMPT_CHUNK; i++) {
         chunk->ids[i] = TOKEN_END;
@@ -76,7 +76,7 @@ static status put_embedding(struct filler *filler, const struct embedding_key *k
     void *grown = filler->fix;
     TRY(array_grow(&grown, &filler->fix_room, filler->fixes, sizeof *filler->fix));
     filler->fix = grown;
-    filler->fix[filler->fixes++] = (struct prompt_fix){filler->length, key->embedding};
+    filler->fix[filler->fixes++] = (struct prompt_fix){ filler->length, key->embedding };
     for (int i = 0; i < key->vectors; i++)
         put(filler, TOKEN_PLACEHOLDER, weight);
     return STATUS_OK;
@@ -135,10 +135,10 @@ status prompt_chunks(const struct tokenizer *tokenizer, const char *text, size_t
         s = status_fail(STATUS_NO_MEMORY, "prompt: no memory");
     } else {
         chunks->all_ones = 1;
-        struct filler filler = {.embeddings = embeddings,
-                                .backtrack = rules->comma_backtrack,
-                                .out = chunks,
-                                .comma = -1};
+        struct filler filler = { .embeddings = embeddings,
+                                 .backtrack = rules->comma_backtrack,
+                                 .out = chunks,
+                                 .comma = -1 };
         s = fill(&filler, tokenizer, pieces);
         free(filler.fix);
     }

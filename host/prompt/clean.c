@@ -25,7 +25,7 @@ static int unescape_tail(struct codes *out, status *s)
     if (letters == 0 || letters > LONGEST_NAME || start == 0 || out->at[start - 1] != '&')
         return 0;
 
-    char name[LONGEST_NAME + 2] = {0};
+    char name[LONGEST_NAME + 2] = { 0 };
     for (size_t i = start; i < out->count; i++)
         name[i - start] = (char)out->at[i];
     const size_t whole = out->count;
@@ -76,14 +76,14 @@ static const struct ligature {
     uint32_t c;
     uint32_t letters[3];
 } ligatures[] = {
-    {0x132, {'I', 'J'}},       {0x133, {'i', 'j'}},       {0x149, {0x2bc, 'n'}},
-    {0x1c4, {'D', 0x17d}},     {0x1c5, {'D', 0x17e}},     {0x1c6, {'d', 0x17e}},
-    {0x1c7, {'L', 'J'}},       {0x1c8, {'L', 'j'}},       {0x1c9, {'l', 'j'}},
-    {0x1ca, {'N', 'J'}},       {0x1cb, {'N', 'j'}},       {0x1cc, {'n', 'j'}},
-    {0x1f1, {'D', 'Z'}},       {0x1f2, {'D', 'z'}},       {0x1f3, {'d', 'z'}},
-    {0xfb00, {'f', 'f'}},      {0xfb01, {'f', 'i'}},      {0xfb02, {'f', 'l'}},
-    {0xfb03, {'f', 'f', 'i'}}, {0xfb04, {'f', 'f', 'l'}}, {0xfb05, {0x17f, 't'}},
-    {0xfb06, {'s', 't'}},
+    { 0x132, { 'I', 'J' } },       { 0x133, { 'i', 'j' } },       { 0x149, { 0x2bc, 'n' } },
+    { 0x1c4, { 'D', 0x17d } },     { 0x1c5, { 'D', 0x17e } },     { 0x1c6, { 'd', 0x17e } },
+    { 0x1c7, { 'L', 'J' } },       { 0x1c8, { 'L', 'j' } },       { 0x1c9, { 'l', 'j' } },
+    { 0x1ca, { 'N', 'J' } },       { 0x1cb, { 'N', 'j' } },       { 0x1cc, { 'n', 'j' } },
+    { 0x1f1, { 'D', 'Z' } },       { 0x1f2, { 'D', 'z' } },       { 0x1f3, { 'd', 'z' } },
+    { 0xfb00, { 'f', 'f' } },      { 0xfb01, { 'f', 'i' } },      { 0xfb02, { 'f', 'l' } },
+    { 0xfb03, { 'f', 'f', 'i' } }, { 0xfb04, { 'f', 'f', 'l' } }, { 0xfb05, { 0x17f, 't' } },
+    { 0xfb06, { 's', 't' } },
 };
 
 static uint32_t straight(uint32_t c)
@@ -222,7 +222,7 @@ status clean_text(struct codes *text)
 {
     if (is_plain(text->at, text->count))
         return STATUS_OK;
-    struct codes out = {0}, line = {0}, other = {0}, before = {0};
+    struct codes out = { 0 }, line = { 0 }, other = { 0 }, before = { 0 };
     status s = STATUS_OK;
     int angle = 0; /* once a line has a '<', entities stay in it and in all that follow */
     for (size_t start = 0, end; start < text->count && s == STATUS_OK; start = end) {

@@ -17,7 +17,7 @@ struct infotext_pair {
     const char *raw;   /* as written, quotes and all */
 };
 
-/* Strings hold no NUL of their own: a NUL in the text is read as U+FFFD. */
+/* Strings are UTF-8 without NULs: a NUL, and what is not UTF-8, is read as U+FFFD. */
 struct infotext {
     const char *prompt;         /* lines joined by newlines; tags still in it */
     const char *negative;       /* "" if there is none */

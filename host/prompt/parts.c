@@ -55,7 +55,7 @@ static status add_part(struct prompt_parts *parts, size_t *room, const char *tex
     memcpy(data, text + from, end - from);
     data[end - from] = '\0';
     parts->part[parts->count++] =
-        (struct prompt_part){.text = {data, end - from}, .weight = weight};
+        (struct prompt_part){ .text = { data, end - from }, .weight = weight };
     return STATUS_OK;
 }
 

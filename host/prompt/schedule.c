@@ -84,7 +84,7 @@ static status enter(struct maker *maker, const struct bracket *bracket, int step
     maker->open = grown;
     size_t from, end;
     choose(maker, bracket, step, &from, &end);
-    maker->open[maker->depth++] = (struct segment){end, bracket->close + 1};
+    maker->open[maker->depth++] = (struct segment){ end, bracket->close + 1 };
     *at = from;
     return STATUS_OK;
 }
@@ -124,7 +124,7 @@ static status share(struct owner *owner, const char *text, size_t bytes, struct 
     for (size_t i = 0; i < owner->blocks; i++) {
         const struct text_block *block = &owner->block[i];
         if (block->hash == hash && block->bytes == bytes && memcmp(block->data, text, bytes) == 0) {
-            *out = (struct prompt_text){block->data, bytes};
+            *out = (struct prompt_text){ block->data, bytes };
             return STATUS_OK;
         }
     }
@@ -141,8 +141,8 @@ static status share(struct owner *owner, const char *text, size_t bytes, struct 
     if (bytes > 0)
         memcpy(data, text, bytes);
     data[bytes] = '\0';
-    owner->block[owner->blocks++] = (struct text_block){data, bytes, hash};
-    *out = (struct prompt_text){data, bytes};
+    owner->block[owner->blocks++] = (struct text_block){ data, bytes, hash };
+    *out = (struct prompt_text){ data, bytes };
     return STATUS_OK;
 }
 
@@ -210,7 +210,7 @@ status prompt_schedule(const char *text, size_t bytes, int steps, const struct p
     struct owner *owner = calloc(1, sizeof *owner);
     if (owner == NULL)
         return status_fail(STATUS_NO_MEMORY, "prompt: no memory");
-    struct maker maker = {.text = text, .bytes = bytes, .steps = steps, .rules = rules};
+    struct maker maker = { .text = text, .bytes = bytes, .steps = steps, .rules = rules };
     const status s = make(&maker, owner);
     brackets_free(&maker.brackets);
     bytes_free(&maker.out);

@@ -31,7 +31,7 @@ static int tag_at(struct finder *finder, size_t open, struct found *out)
         finder->no_more = 1;
     if (close == NULL || close == finder->text + at + 1)
         return 0;
-    *out = (struct found){open, at, at + 1, (size_t)(close - finder->text)};
+    *out = (struct found){ open, at, at + 1, (size_t)(close - finder->text) };
     return 1;
 }
 
@@ -59,7 +59,7 @@ static status copy_text(const char *from, size_t bytes, struct prompt_text *out)
         return status_fail(STATUS_NO_MEMORY, "prompt: no memory for %zu bytes", bytes);
     memcpy(data, from, bytes);
     data[bytes] = '\0';
-    *out = (struct prompt_text){data, bytes};
+    *out = (struct prompt_text){ data, bytes };
     return STATUS_OK;
 }
 
@@ -84,7 +84,7 @@ static status fill_tag(const char *text, const struct found *found, struct promp
 
 static status collect(struct finder *finder, struct prompt_tags *tags)
 {
-    struct bytes rest = {0};
+    struct bytes rest = { 0 };
     status s = STATUS_OK;
     size_t from = 0, room = 0;
     struct found found;
@@ -93,7 +93,7 @@ static status collect(struct finder *finder, struct prompt_tags *tags)
         s = array_grow(&grown, &room, tags->count, sizeof *tags->tag);
         tags->tag = grown;
         if (s == STATUS_OK) {
-            tags->tag[tags->count] = (struct prompt_tag){0};
+            tags->tag[tags->count] = (struct prompt_tag){ 0 };
             s = fill_tag(finder->text, &found, &tags->tag[tags->count++]);
         }
         if (s == STATUS_OK)
@@ -108,7 +108,7 @@ static status collect(struct finder *finder, struct prompt_tags *tags)
         bytes_free(&rest);
         return s;
     }
-    tags->text = (struct prompt_text){rest.at, rest.count - 1};
+    tags->text = (struct prompt_text){ rest.at, rest.count - 1 };
     return STATUS_OK;
 }
 
@@ -117,7 +117,7 @@ status prompt_extract_tags(const char *text, size_t bytes, struct prompt_tags **
     *out = calloc(1, sizeof **out);
     if (*out == NULL)
         return status_fail(STATUS_NO_MEMORY, "prompt: no memory");
-    const status s = collect(&(struct finder){.text = text, .bytes = bytes}, *out);
+    const status s = collect(&(struct finder){ .text = text, .bytes = bytes }, *out);
     if (s != STATUS_OK) {
         prompt_tags_free(*out);
         *out = NULL;

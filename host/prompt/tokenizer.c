@@ -106,8 +106,8 @@ static int is_other(uint32_t c)
 /* Length of the word at text->at[i], which is_between() is not. */
 static size_t word_at(const struct codes *text, size_t i)
 {
-    static const char *const first[] = {start_text, end_text, "'s",  "'t", "'re",
-                                        "'ve",      "'m",     "'ll", "'d"};
+    static const char *const first[] = { start_text, end_text, "'s",  "'t", "'re",
+                                         "'ve",      "'m",     "'ll", "'d" };
     for (size_t k = 0; k < sizeof first / sizeof first[0]; k++) {
         const size_t n = literal_at(text, i, first[k]);
         if (n > 0)
@@ -162,7 +162,7 @@ static status put_word(struct encoder *encoder, const uint32_t *at, size_t count
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += utf8_put(at[i], encoder->word + bytes);
-    const int32_t special[] = {TOKEN_START, TOKEN_END};
+    const int32_t special[] = { TOKEN_START, TOKEN_END };
     if (bytes == sizeof start_text - 1 && memcmp(encoder->word, start_text, bytes) == 0)
         return put_ids(encoder, &special[0], 1);
     if (bytes == sizeof end_text - 1 && memcmp(encoder->word, end_text, bytes) == 0)
@@ -243,8 +243,8 @@ status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, siz
 {
     *ids = NULL;
     *count = 0;
-    struct encoder encoder = {.tokenizer = tokenizer};
-    struct codes codes = {0};
+    struct encoder encoder = { .tokenizer = tokenizer };
+    struct codes codes = { 0 };
     status s = bpe_work_create(&encoder.work);
     if (s == STATUS_OK)
         s = put_text(&encoder, &codes, text, bytes);

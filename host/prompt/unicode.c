@@ -166,7 +166,7 @@ status codes_push(struct codes *codes, uint32_t c) { return codes_append(codes, 
 void codes_free(struct codes *codes)
 {
     free(codes->at);
-    *codes = (struct codes){0};
+    *codes = (struct codes){ 0 };
 }
 
 /* ---- normal forms ------------------------------------------------------------------------ */
@@ -246,7 +246,7 @@ status unicode_compose(struct codes *codes)
     if (plain == codes->count)
         return STATUS_OK;
 
-    struct codes whole = {0};
+    struct codes whole = { 0 };
     status s = STATUS_OK;
     for (size_t i = 0; i < codes->count && s == STATUS_OK; i++) {
         utf8proc_int32_t part[LONGEST];
