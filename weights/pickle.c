@@ -19,6 +19,7 @@ struct machine {
 
 static status take(struct machine *m, size_t count, const unsigned char **out)
 {
+    *out = NULL;
     if (count > (size_t)(m->end - m->at))
         return status_fail(STATUS_BAD_FILE, "the pickle is cut short at byte %zu",
                            (size_t)(m->at - m->begin));
@@ -40,6 +41,8 @@ static status take_number(struct machine *m, size_t bytes, uint64_t *out)
 /* Up to and without the next line feed. */
 static status take_line(struct machine *m, const char **line, size_t *length)
 {
+    *line = NULL;
+    *length = 0;
     const unsigned char *feed = memchr(m->at, '\n', (size_t)(m->end - m->at));
     if (feed == NULL)
         return status_fail(STATUS_BAD_FILE, "the pickle is cut short at byte %zu",
@@ -101,6 +104,8 @@ static status push_mark(struct machine *m)
  * push. */
 static status pop_to_mark(struct machine *m, struct pickle_value *const **items, size_t *count)
 {
+    *items = NULL;
+    *count = 0;
     if (m->mark_count == 0)
         return status_fail(STATUS_BAD_FILE, "the pickle looks for a mark that is not there");
     const size_t height = m->marks[--m->mark_count];
@@ -620,7 +625,7 @@ static status step(struct machine *m, unsigned char opcode)
 status pickle_run(struct pickle *pickle, const unsigned char *bytes, size_t size,
                   const struct pickle_value **value, size_t *used)
 {
-    struct machine m = {.heap = pickle, .begin = bytes, .at = bytes, .end = bytes + size};
+    struct machine m = { .heap = pickle, .begin = bytes, .at = bytes, .end = bytes + size };
     struct pickle_value *result;
     TRY(pickle_new(pickle, PICKLE_TUPLE, &m.stack));
     TRY(pickle_new(pickle, PICKLE_TUPLE, &m.memo));

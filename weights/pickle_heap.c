@@ -37,6 +37,7 @@ void pickle_destroy(struct pickle *pickle)
 
 status pickle_take(struct pickle *pickle, size_t bytes, void **out)
 {
+    *out = NULL;
     if (bytes > TOTAL_MAX)
         return status_fail(STATUS_BAD_FILE, "a pickle asks for %zu bytes at once", bytes);
     bytes = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
@@ -65,7 +66,7 @@ status pickle_new(struct pickle *pickle, enum pickle_kind kind, struct pickle_va
     void *at;
     TRY(pickle_take(pickle, sizeof **out, &at));
     *out = at;
-    **out = (struct pickle_value){.kind = kind};
+    **out = (struct pickle_value){ .kind = kind };
     return STATUS_OK;
 }
 

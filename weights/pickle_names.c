@@ -168,7 +168,7 @@ static int module_refused(struct part component)
 static int function_refused(struct part module, struct part name)
 {
     if (part_is(module, "__builtin__") || part_is(module, "__builtins__"))
-        module = (struct part){"builtins", 8};
+        module = (struct part){ "builtins", 8 };
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (strlen(functions[i]) == module.length + 1 + name.length &&
             memcmp(functions[i], module.at, module.length) == 0 &&
@@ -201,7 +201,7 @@ static int path_refused(struct part name)
 status pickle_name_allowed(const char *module, size_t module_length, const char *name,
                            size_t name_length)
 {
-    const struct part from = {module, module_length}, what = {name, name_length};
+    const struct part from = { module, module_length }, what = { name, name_length };
     if (module_refused(first_component(from)) || function_refused(from, what) || path_refused(what))
         return status_fail(STATUS_BAD_FILE,
                            "the pickle names %.*s.%.*s, which no weights need: the file is refused",

@@ -12,15 +12,15 @@ static enum container container_of(const struct pickle_value *type)
         const char *name;
         enum container kind;
     } known[] = {
-        {"collections.OrderedDict", AS_DICT},
-        {"collections.defaultdict", AS_DICT},
-        {"collections.Counter", AS_DICT},
-        {"builtins.dict", AS_DICT},
-        {"builtins.set", AS_SET},
-        {"builtins.frozenset", AS_SET},
-        {"builtins.list", AS_LIST},
-        {"builtins.tuple", AS_TUPLE},
-        {"collections.deque", AS_LIST},
+        { "collections.OrderedDict", AS_DICT },
+        { "collections.defaultdict", AS_DICT },
+        { "collections.Counter", AS_DICT },
+        { "builtins.dict", AS_DICT },
+        { "builtins.set", AS_SET },
+        { "builtins.frozenset", AS_SET },
+        { "builtins.list", AS_LIST },
+        { "builtins.tuple", AS_TUPLE },
+        { "collections.deque", AS_LIST },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (pickle_is_class(type, known[i].name))
@@ -51,8 +51,8 @@ static status fill_dict(struct pickle *pickle, struct pickle_value *dict,
 static status make_container(struct pickle *pickle, enum container kind,
                              const struct pickle_value *args, struct pickle_value **out)
 {
-    static const enum pickle_kind kinds[] = {PICKLE_NONE, PICKLE_DICT, PICKLE_SET, PICKLE_LIST,
-                                             PICKLE_TUPLE};
+    static const enum pickle_kind kinds[] = { PICKLE_NONE, PICKLE_DICT, PICKLE_SET, PICKLE_LIST,
+                                              PICKLE_TUPLE };
     TRY(pickle_new(pickle, kinds[kind], out));
     if (args->items.count == 0)
         return STATUS_OK;

@@ -105,9 +105,9 @@ static status read_dtype(const cJSON *item, const char *name, enum dtype *out)
         const char *text;
         enum dtype dtype;
     } known[] = {
-        {"F32", DTYPE_F32}, {"F16", DTYPE_F16},   {"BF16", DTYPE_BF16}, {"F64", DTYPE_F64},
-        {"I64", DTYPE_I64}, {"I32", DTYPE_I32},   {"I16", DTYPE_I16},   {"I8", DTYPE_I8},
-        {"U8", DTYPE_U8},   {"BOOL", DTYPE_BOOL},
+        { "F32", DTYPE_F32 }, { "F16", DTYPE_F16 },   { "BF16", DTYPE_BF16 }, { "F64", DTYPE_F64 },
+        { "I64", DTYPE_I64 }, { "I32", DTYPE_I32 },   { "I16", DTYPE_I16 },   { "I8", DTYPE_I8 },
+        { "U8", DTYPE_U8 },   { "BOOL", DTYPE_BOOL },
     };
     if (!cJSON_IsString(item))
         return status_fail(STATUS_BAD_FILE, "tensor \"%s\": no dtype", name);
@@ -183,7 +183,7 @@ static status read_entry(const cJSON *entry, struct file_bytes data, struct tens
         else if (strcmp(item->string, "data_offsets") == 0)
             TRY(field_set(&offsets, item, name));
 
-    struct tensor tensor = {.rank = 0};
+    struct tensor tensor = { .rank = 0 };
     size_t elements;
     TRY(read_dtype(dtype, name, &tensor.dtype));
     TRY(read_shape(shape, name, &tensor));

@@ -112,7 +112,7 @@ static status open_and_read(struct tensor_file *file)
     file->table.own_cap = OWN_FREE_BYTES;
     if (file->size <= (SIZE_MAX - OWN_FREE_BYTES) / OWN_FACTOR)
         file->table.own_cap += file->size * OWN_FACTOR;
-    const struct file_bytes bytes = {file->bytes, file->size};
+    const struct file_bytes bytes = { file->bytes, file->size };
     TRY(tensor_bytes_read(bytes, &file->table, &file->format));
     return file->mapped ? tensor_file_unchanged(file) : STATUS_OK;
 }

@@ -21,6 +21,7 @@ struct tensor_block {
 static status block_take(struct tensor_table *table, size_t bytes, void **out)
 {
     struct tensor_block *block = NULL;
+    *out = NULL;
     if (bytes <= SIZE_MAX - sizeof *block)
         block = malloc(sizeof *block + bytes);
     if (block == NULL)
@@ -87,7 +88,7 @@ void tensor_table_release(struct tensor_table *table)
     free(table->classes);
     free(table->by_name.slots);
     free(table->by_key.slots);
-    *table = (struct tensor_table){.own_cap = table->own_cap};
+    *table = (struct tensor_table){ .own_cap = table->own_cap };
 }
 
 /* ---- index --------------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ static status index_grow(struct name_index *index, const void *items, size_t siz
 {
     if (2 * (count + 1) <= index->cap)
         return STATUS_OK;
-    struct name_index grown = {.cap = index->cap == 0 ? 256 : index->cap * 2};
+    struct name_index grown = { .cap = index->cap == 0 ? 256 : index->cap * 2 };
     grown.slots = calloc(grown.cap, sizeof *grown.slots);
     if (grown.slots == NULL)
         return status_fail(STATUS_NO_MEMORY, "no memory for %zu bytes",

@@ -66,7 +66,7 @@ static status read_byteorder(struct zip_store *s)
 {
     size_t i;
     struct zip_entry entry;
-    unsigned char text[8] = {0};
+    unsigned char text[8] = { 0 };
     if (!entry_find(s, "byteorder", &i))
         return STATUS_OK;
     TRY(zip_bytes_entry(s->zip, i, &entry));
@@ -85,7 +85,7 @@ static status load_entry(struct zip_store *s, size_t i, const struct zip_entry *
 {
     if (entry->stored) {
         TRY(zip_bytes_lend(s->zip, i, &s->data[i]));
-        s->spans[s->span_count++] = (struct span){s->data[i], s->data[i] + entry->size, i};
+        s->spans[s->span_count++] = (struct span){ s->data[i], s->data[i] + entry->size, i };
         return STATUS_OK;
     }
     void *own;

@@ -39,7 +39,7 @@ static int by_key(const void *a, const void *b)
 static struct legacy_storage *storage_of(const struct legacy_store *s, const char *key,
                                          size_t length)
 {
-    const struct legacy_storage wanted = {.of = {.key = key, .key_length = length}};
+    const struct legacy_storage wanted = { .of = { .key = key, .key_length = length } };
     if (s->count == 0)
         return NULL;
     return bsearch(&wanted, s->storages, s->count, sizeof *s->storages, by_key);
@@ -168,7 +168,7 @@ static status read_all(struct legacy_store *s, struct tensor_table *table)
 
 status torch_legacy_read(struct file_bytes file, struct tensor_table *table)
 {
-    struct legacy_store s = {.store = {.find = find_storage}, .file = file};
+    struct legacy_store s = { .store = { .find = find_storage }, .file = file };
     TRY(pickle_create(&s.pickle));
     const status code = read_all(&s, table);
     pickle_destroy(s.pickle);

@@ -30,9 +30,9 @@ static int numpy_dtype(const struct pickle_value *text, enum dtype *out)
         const char *name;
         enum dtype dtype;
     } known[] = {
-        {"f8", DTYPE_F64}, {"f4", DTYPE_F32}, {"f2", DTYPE_F16},
-        {"i8", DTYPE_I64}, {"i4", DTYPE_I32}, {"i2", DTYPE_I16},
-        {"i1", DTYPE_I8},  {"u1", DTYPE_U8},  {"b1", DTYPE_BOOL},
+        { "f8", DTYPE_F64 }, { "f4", DTYPE_F32 }, { "f2", DTYPE_F16 },
+        { "i8", DTYPE_I64 }, { "i4", DTYPE_I32 }, { "i2", DTYPE_I16 },
+        { "i1", DTYPE_I8 },  { "u1", DTYPE_U8 },  { "b1", DTYPE_BOOL },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (pickle_text_is(text, known[i].name)) {

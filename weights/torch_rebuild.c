@@ -99,7 +99,7 @@ static void gather(const unsigned char *storage, const struct layout *layout,
                    const struct tensor *tensor, int swap, unsigned char *out)
 {
     const size_t size = dtype_size(tensor->dtype);
-    size_t at[TENSOR_MAX_RANK] = {0}, from = layout->first;
+    size_t at[TENSOR_MAX_RANK] = { 0 }, from = layout->first;
     for (const unsigned char *end = out + tensor->bytes; out < end; out += size) {
         const unsigned char *element = storage + from * size;
         if (swap)
@@ -141,10 +141,11 @@ static status named_dtype(const struct pickle_value *type, enum dtype *out)
         const char *name;
         enum dtype dtype;
     } known[] = {
-        {"torch.float32", DTYPE_F32}, {"torch.float16", DTYPE_F16}, {"torch.bfloat16", DTYPE_BF16},
-        {"torch.float64", DTYPE_F64}, {"torch.int64", DTYPE_I64},   {"torch.int32", DTYPE_I32},
-        {"torch.int16", DTYPE_I16},   {"torch.int8", DTYPE_I8},     {"torch.uint8", DTYPE_U8},
-        {"torch.bool", DTYPE_BOOL},
+        { "torch.float32", DTYPE_F32 },   { "torch.float16", DTYPE_F16 },
+        { "torch.bfloat16", DTYPE_BF16 }, { "torch.float64", DTYPE_F64 },
+        { "torch.int64", DTYPE_I64 },     { "torch.int32", DTYPE_I32 },
+        { "torch.int16", DTYPE_I16 },     { "torch.int8", DTYPE_I8 },
+        { "torch.uint8", DTYPE_U8 },      { "torch.bool", DTYPE_BOOL },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (pickle_is_class(type, known[i].name)) {
@@ -162,7 +163,7 @@ static status rebuild_strided(const struct pickle_value *args, int names_dtype,
                               struct tensor *out)
 {
     struct torch_storage storage;
-    struct layout layout = {.first = 0};
+    struct layout layout = { .first = 0 };
     const unsigned char *data;
     size_t count;
     if (args->items.count < (names_dtype ? 7 : 4) || args->items.at[0]->kind != PICKLE_PERSISTENT)
@@ -201,8 +202,9 @@ status torch_rebuild(const struct pickle_value *call, struct torch_store *store,
         if (pickle_is_class(type, "torch._utils._rebuild_tensor_v3"))
             return rebuild_strided(args, 1, store, table, out);
         if (pickle_is_class(type, from_type) && args->items.count == 4) {
-            struct pickle_value inner = {
-                .kind = PICKLE_OBJECT, .type = args->items.at[0], .args = args->items.at[2]};
+            struct pickle_value inner = { .kind = PICKLE_OBJECT,
+                                          .type = args->items.at[0],
+                                          .args = args->items.at[2] };
             if (inner.args->kind == PICKLE_TUPLE &&
                 begins(inner.type, "torch._utils._rebuild_tensor"))
                 return torch_rebuild(&inner, store, table, out);

@@ -21,10 +21,12 @@ static status storage_dtype(const struct pickle_value *type, enum dtype *out)
         const char *name;
         enum dtype dtype;
     } known[] = {
-        {"FloatStorage", DTYPE_F32},  {"HalfStorage", DTYPE_F16},   {"BFloat16Storage", DTYPE_BF16},
-        {"DoubleStorage", DTYPE_F64}, {"LongStorage", DTYPE_I64},   {"IntStorage", DTYPE_I32},
-        {"ShortStorage", DTYPE_I16},  {"CharStorage", DTYPE_I8},    {"ByteStorage", DTYPE_U8},
-        {"BoolStorage", DTYPE_BOOL},  {"UntypedStorage", DTYPE_U8},
+        { "FloatStorage", DTYPE_F32 },     { "HalfStorage", DTYPE_F16 },
+        { "BFloat16Storage", DTYPE_BF16 }, { "DoubleStorage", DTYPE_F64 },
+        { "LongStorage", DTYPE_I64 },      { "IntStorage", DTYPE_I32 },
+        { "ShortStorage", DTYPE_I16 },     { "CharStorage", DTYPE_I8 },
+        { "ByteStorage", DTYPE_U8 },       { "BoolStorage", DTYPE_BOOL },
+        { "UntypedStorage", DTYPE_U8 },
     };
     if (type->kind != PICKLE_CLASS)
         return status_fail(STATUS_BAD_FILE, "a storage without a class");
@@ -62,7 +64,7 @@ status torch_storage_read(const struct pickle_value *persistent, struct torch_st
         !pickle_text_is(id->items.at[0], "storage"))
         return status_fail(STATUS_BAD_FILE, "a persistent id that names no storage");
     const struct pickle_value *key = id->items.at[2];
-    *out = (struct torch_storage){.key = key->text.at, .key_length = key->text.length};
+    *out = (struct torch_storage){ .key = key->text.at, .key_length = key->text.length };
     if (key->kind != PICKLE_TEXT || key->text.length > 200 ||
         !tensor_text_is_clean(key->text.at, key->text.length))
         return status_fail(STATUS_BAD_FILE, "a storage whose key is no short text");
@@ -106,7 +108,7 @@ static status charge(struct walk *w, size_t visits)
 /* torch.float32, torch.Size and their kind are known, they only mean nothing here. */
 static status note_class(struct walk *w, const struct pickle_value *type)
 {
-    static const char *const known[] = {"torch.", "builtins.", "numpy.dtype"};
+    static const char *const known[] = { "torch.", "builtins.", "numpy.dtype" };
     if (type->kind != PICKLE_CLASS)
         return STATUS_OK;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -138,7 +140,7 @@ static status visit_under(struct walk *w, const char *text, size_t text_length,
 static status visit_items(struct walk *w, const struct pickle_value *list)
 {
     for (size_t i = 0; i < list->items.count; i++) {
-        const struct pickle_value number = {.kind = PICKLE_INT, .integer = (int64_t)i};
+        const struct pickle_value number = { .kind = PICKLE_INT, .integer = (int64_t)i };
         struct torch_note name, note;
         if (list->items.count > ITEMS_NOTED_MAX && torch_note_read(list->items.at[i], &note)) {
             TRY(charge(w, 1));
@@ -164,7 +166,7 @@ static status visit_pair(struct walk *w, size_t place, const struct pickle_value
     if (type->kind != PICKLE_CLASS || type->text.length > 1000)
         type = NULL;
     char text[1100];
-    const struct pickle_value number = {.kind = PICKLE_INT, .integer = (int64_t)place};
+    const struct pickle_value number = { .kind = PICKLE_INT, .integer = (int64_t)place };
     size_t length = type == NULL ? 3 : type->text.length;
     memcpy(text, type == NULL ? "key" : type->text.at, length);
     text[length++] = '#';
@@ -201,7 +203,7 @@ static status visit_object(struct walk *w, const struct pickle_value *object)
 {
     struct torch_note note;
     if (torch_rebuilds_tensor(object)) {
-        struct tensor tensor = {.rank = 0};
+        struct tensor tensor = { .rank = 0 };
         const status code = torch_rebuild(object, w->store, w->table, &tensor);
         if (code != STATUS_OK)
             return status_prefix(code, "tensor \"%.*s\"", (int)w->length, w->path);
@@ -240,6 +242,6 @@ static status visit(struct walk *w, const struct pickle_value *value)
 status torch_tensors_read(const struct pickle_value *root, struct torch_store *store,
                           struct tensor_table *table)
 {
-    struct walk w = {.store = store, .table = table};
+    struct walk w = { .store = store, .table = table };
     return visit(&w, root);
 }

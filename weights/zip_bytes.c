@@ -156,6 +156,7 @@ int zip_bytes_find(const struct zip_bytes *zip, const char *name, size_t *i)
 
 status zip_bytes_entry(const struct zip_bytes *zip, size_t i, struct zip_entry *out)
 {
+    *out = (struct zip_entry){ .size = 0 };
     const char *name = zip_bytes_name(zip, i);
     const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
     zip_stat_t stat;
