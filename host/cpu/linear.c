@@ -1,13 +1,14 @@
 /* host/cpu/linear.c - linear layers, an image at a time.
  *
  * Algorithm  A linear layer is a 1x1 convolution of an image of one row of s pixels. Plain and two
- *            inputs run as conv2d's do. GEGLU is two products over blocks of rows that stay in
- *            the cache: values and gelu(gates) in f32, multiplied as they are stored.
+ *            inputs run as conv2d's do. GEGLU is two products over a block of rows at a time:
+ *            values and gelu(gates) in f32, multiplied as they are stored. (Blocks that fit a
+ *            core's cache cost more in waiting for the other threads than they save.)
  * Order      oneDNN's, of one image; blocks of rows are cut by s alone. */
 #include "host/cpu/store.h"
 #include "host/cpu/weight.h"
 
-enum { GEGLU_ROWS = 256 }; /* 2.6 MB of values and gates at the widest layer of SD 1.x */
+enum { STAGED_ROWS = 1024 }; /* at most 10 MB of values and gates at the first level of SD 1.x */
 
 struct linear_plan {
     int staged;           /* through f32 scratch */
@@ -64,9 +65,9 @@ static status make_plan(struct cpu_device *dev, const struct linear_args *a,
     /* An activation stands between product and residual: it cannot be summed onto. */
     const int after = a->residual && a->act != ACT_NONE;
     const int wide = w->in2 > 0 && a->dtype != DTYPE_F32;
-    *plan = (struct linear_plan){.staged = w->geglu || wide || after};
+    *plan = (struct linear_plan){ .staged = w->geglu || wide || after };
     plan->acc_dtype = plan->staged ? DTYPE_F32 : a->dtype;
-    plan->block = plan->staged && a->s > GEGLU_ROWS ? GEGLU_ROWS : a->s;
+    plan->block = plan->staged && a->s > STAGED_ROWS ? STAGED_ROWS : a->s;
     plan->blocks = (a->s + plan->block - 1) / plan->block;
     const int short_rows = a->s - (plan->blocks - 1) * plan->block;
     for (int i = 0; i < w->matrices; i++) {
@@ -163,7 +164,7 @@ static status run_image(struct cpu_device *dev, const struct linear_args *a,
         const int last = b == plan->blocks - 1;
         const size_t first = (size_t)b * (size_t)plan->block;
         const struct rows rows = {
-            .x = {x + first * in * size, x2 + first * (w->in2 > 0 ? in2 : in) * size},
+            .x = { x + first * in * size, x2 + first * (w->in2 > 0 ? in2 : in) * size },
             .residual = residual ? residual + first * out * size : NULL,
             .y = y + first * out * size,
             .count = last ? a->s - (int)first : plan->block,
