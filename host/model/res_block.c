@@ -33,7 +33,7 @@ status res_block_run(const struct runner *run, const struct res_block *block,
         residual = y;
     }
     TRY(feature_alloc(run, y->n, y->h, y->w, y->c, 1, &hidden));
-    if (consume && residual == y)
+    if (consume && block->shortcut.weight != NULL)
         normed = *x;
     else
         TRY(feature_alloc(run, y->n, x->h, x->w, block->norm1.out, 0, &normed));
