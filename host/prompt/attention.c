@@ -2,8 +2,11 @@
  *
  * The web UI keeps a list of [text, weight] items and multiplies all behind a bracket when it
  * closes, which is quadratic for nested brackets. Here neighbours of equal weight are one run, and
- * brackets multiply runs: the products are the same doubles in the same order.
+ * brackets multiply runs: the products are the same doubles in the same order. Only what has sunk
+ * below the normal range is 0 here, since thousands of nested brackets would spend seconds there.
  */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,8 +95,10 @@ static status multiply(struct reader *reader, size_t item, double by)
         TRY(insert_run(reader, run, item, reader->weight[run - 1]));
     double *weight = reader->weight;
     const size_t runs = reader->runs;
-    for (size_t i = run; i < runs; i++)
-        weight[i] *= by;
+    for (size_t i = run; i < runs; i++) {
+        const double product = weight[i] * by;
+        weight[i] = fabs(product) < DBL_MIN ? 0.0 : product;
+    }
     reader->work += runs - run;
     if (reader->work > 16 * runs)
         join_runs(reader);

@@ -102,7 +102,8 @@ struct prompt_schedule {
  * below 0 is left out: no counter ever reaches it. Where its parser resolves an ambiguity oddly
  * (loose brackets or colons in a row), the bracket is taken for what it looks like.
  * returns  STATUS_MISUSE     steps < 1 or > 100,000
- *          STATUS_NO_MEMORY  also if the different texts come to more than 256 MiB
+ *          STATUS_NO_MEMORY  also if the texts of all entries come to more than 1 GiB, or the
+ *                            different ones to more than 256 MiB
  * source   webui prompt_parser.py, get_learned_conditioning_prompt_schedules */
 status prompt_schedule(const char *text, size_t bytes, int steps, const struct prompt_rules *rules,
                        struct prompt_schedule **out);

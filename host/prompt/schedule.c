@@ -7,7 +7,11 @@
 #include "host/prompt/bytes.h"
 #include "host/prompt/prompt.h"
 
-enum { MOST_STEPS = 100000, MOST_BYTES = 1 << 28 /* of different texts in all */ };
+enum {
+    MOST_STEPS = 100000,
+    MOST_BYTES = 1 << 28, /* of different texts, kept */
+    MOST_MADE = 1 << 30   /* of all texts, equal ones included */
+};
 
 struct text_block { /* a text that one or more entries share */
     char *data;
@@ -18,7 +22,7 @@ struct text_block { /* a text that one or more entries share */
 struct owner {
     struct prompt_schedule schedule; /* first, so that the public pointer is the owner's */
     struct text_block *block;
-    size_t blocks, block_room, total;
+    size_t blocks, block_room, total, made;
 };
 
 struct segment { /* a part of a bracket that is being copied */
@@ -120,6 +124,10 @@ static uint64_t hash_of(const char *text, size_t bytes)
 /* Keeps a copy of `text`, once. */
 static status share(struct owner *owner, const char *text, size_t bytes, struct prompt_text *out)
 {
+    owner->made += bytes;
+    if (owner->made > MOST_MADE)
+        return status_fail(STATUS_NO_MEMORY, "prompt: its steps come to more than %d bytes of text",
+                           MOST_MADE);
     const uint64_t hash = hash_of(text, bytes);
     for (size_t i = 0; i < owner->blocks; i++) {
         const struct text_block *block = &owner->block[i];
