@@ -1,0 +1,64 @@
+/* host/app/options.h - the command line: one table says what there is. */
+#ifndef HOST_APP_OPTIONS_H
+#define HOST_APP_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/mikubench.h"
+
+enum mode {
+    MODE_NONE,
+    MODE_CASE,
+    MODE_ALL,
+    MODE_PROMPT,
+    MODE_PROMPTS,
+    MODE_REPLAY,
+    MODE_LIST,
+    MODE_PARSE,
+    MODE_TOKENIZE,
+    MODE_VERSION,
+    MODE_HELP
+};
+
+struct options {
+    enum mode mode;
+    int case_number;  /* of MODE_CASE */
+    const char *file; /* of MODE_PROMPTS, MODE_REPLAY, MODE_PARSE; "-": standard input */
+
+    const char *device, *precision;
+    int threads;
+    const char **weights; /* folders, as given; [weights_count] */
+    size_t weights_count;
+
+    struct miku_request request; /* the library's defaults, and what was given on top */
+    uint64_t given;              /* one bit a row of the table */
+    int batch_count;             /* batches of --batch-size pictures; 0: not given */
+    int random_seed, random_subseed;
+
+    const char *out, *output; /* folder; the one file */
+    const char *json;
+    int quiet;
+    double min_psnr; /* negative: no check */
+    int repeat, warmup;
+};
+
+/* Reads the command line. Strings stay argv's own.
+ * memory   options_free()
+ * returns  STATUS_MISUSE with a line that names the flag; STATUS_NO_MEMORY */
+status options_parse(int argc, char **argv, struct options *options);
+void options_free(struct options *options);
+
+/* Whether the flag of this name was given, by its long name without dashes. */
+int options_given(const struct options *options, const char *name);
+
+/* Writes what the command line says about a request over `request`: a flag beats a text. */
+void options_apply(const struct options *options, struct miku_request *request);
+
+/* Draws a seed where -1 was asked for. */
+void options_draw_seeds(const struct options *options, struct miku_request *request);
+
+/* The text of --help. free() it; null if there is no memory. */
+char *options_help(void);
+
+#endif
