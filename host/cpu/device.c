@@ -6,6 +6,7 @@
 
 #include "host/cpu/cpu.h"
 #include "host/cpu/engine.h"
+#include "host/cpu/memory.h"
 
 struct graph {
     struct graph *next;
@@ -44,7 +45,7 @@ static status resize(struct cpu_device *dev, unsigned char **memory, size_t *cap
     *memory = NULL;
     if (bytes == 0)
         return STATUS_OK;
-    *memory = aligned_alloc(ARENA_ALIGN, bytes);
+    *memory = cpu_memory_take(bytes);
     if (!*memory)
         return status_fail(STATUS_NO_MEMORY, "cpu: %zu bytes asked, not to be had", bytes);
     *cap = bytes;
@@ -176,7 +177,7 @@ static status steps_begin(struct ops *ops, const struct step_row *rows, int coun
 
 const struct step_row *cpu_step(const struct cpu_device *dev)
 {
-    static const struct step_row none = {.draw = -1, .h_slot = -1};
+    static const struct step_row none = { .draw = -1, .h_slot = -1 };
     return dev->steps.count > 0 ? &dev->steps.row[dev->steps.at] : &none;
 }
 
@@ -200,7 +201,7 @@ static status capture(struct ops *ops, status (*work)(void *), void *arg, struct
         free(graph);
         return result;
     }
-    *graph = (struct graph){.next = dev->graphs, .work = work, .arg = arg};
+    *graph = (struct graph){ .next = dev->graphs, .work = work, .arg = arg };
     dev->graphs = graph;
     *out = graph;
     return STATUS_OK;

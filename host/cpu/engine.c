@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cpu/memory.h"
+
 struct cpu_prepared {
     struct cpu_prepared *next;
     struct cpu_product product;
@@ -154,14 +156,14 @@ static dnnl_status_t describe(struct cpu_device *dev, const struct cpu_product *
                               const struct cpu_matrix *m, const dnnl_memory_desc_t *weights,
                               dnnl_primitive_desc_t *out)
 {
-    const dnnl_dims_t x_dims = {1, m->in, p->h, p->w};
-    const dnnl_dims_t m_dims = {m->out, m->in, m->kh, m->kw};
-    const dnnl_dims_t b_dims = {m->out};
-    const dnnl_dims_t y_dims = {1, m->out, p->h_out, p->w_out};
-    const dnnl_dims_t strides = {p->stride, p->stride}, dilates = {0, 0};
-    const dnnl_dims_t before = {p->pad_top, p->pad_left};
-    const dnnl_dims_t after = {(p->h_out - 1) * p->stride + m->kh - p->h - p->pad_top,
-                               (p->w_out - 1) * p->stride + m->kw - p->w - p->pad_left};
+    const dnnl_dims_t x_dims = { 1, m->in, p->h, p->w };
+    const dnnl_dims_t m_dims = { m->out, m->in, m->kh, m->kw };
+    const dnnl_dims_t b_dims = { m->out };
+    const dnnl_dims_t y_dims = { 1, m->out, p->h_out, p->w_out };
+    const dnnl_dims_t strides = { p->stride, p->stride }, dilates = { 0, 0 };
+    const dnnl_dims_t before = { p->pad_top, p->pad_left };
+    const dnnl_dims_t after = { (p->h_out - 1) * p->stride + m->kh - p->h - p->pad_top,
+                                (p->w_out - 1) * p->stride + m->kw - p->w - p->pad_left };
     dnnl_memory_desc_t x, w, b, y;
     dnnl_memory_desc_init_by_tag(&x, 4, x_dims, dnnl_type(p->x), dnnl_nhwc);
     dnnl_memory_desc_init_by_tag(&y, 4, y_dims, dnnl_type(p->y), dnnl_nhwc);
@@ -192,11 +194,6 @@ static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t desc, dnnl_qu
 
 /* ---- matrices --------------------------------------------------------------------------- */
 
-static void *aligned_bytes(size_t bytes)
-{
-    return aligned_alloc(ARENA_ALIGN, (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN);
-}
-
 static void count_bytes(struct cpu_device *dev, size_t more, size_t less)
 {
     dev->weight_bytes += more;
@@ -208,7 +205,7 @@ static status matrix_take(struct cpu_device *dev, struct cpu_matrix *m,
                           const dnnl_memory_desc_t *md)
 {
     m->bytes = dnnl_memory_desc_get_size(md);
-    m->data = aligned_bytes(m->bytes);
+    m->data = cpu_memory_take(m->bytes);
     if (!m->data)
         return status_fail(STATUS_NO_MEMORY, "cpu: %zu bytes of weights asked", m->bytes);
     m->md = *md;
@@ -268,7 +265,7 @@ static dnnl_status_t reorder(struct cpu_device *dev, const dnnl_memory_desc_t *f
     if (code == dnnl_success)
         code = dnnl_memory_create(&dst, to_md, engine, to);
     if (code == dnnl_success) {
-        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, src}, {DNNL_ARG_TO, dst}};
+        const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, src }, { DNNL_ARG_TO, dst } };
         code = dnnl_primitive_execute(primitive, dev->engine->stream, 2, args);
     }
     threads_leave(dev, before);
@@ -282,7 +279,7 @@ static dnnl_status_t reorder(struct cpu_device *dev, const dnnl_memory_desc_t *f
 status cpu_matrix_pack(struct cpu_device *dev, struct cpu_matrix *m, int first, int rows,
                        const float *from)
 {
-    const dnnl_dims_t dims = {rows, m->in, m->kh, m->kw}, at = {first, 0, 0, 0};
+    const dnnl_dims_t dims = { rows, m->in, m->kh, m->kw }, at = { first, 0, 0, 0 };
     dnnl_memory_desc_t plain, part = m->md;
     TRY_DNNL(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw), "a layout");
     if (rows != m->out)
@@ -325,11 +322,11 @@ static dnnl_status_t bind(struct cpu_device *dev, const_dnnl_primitive_desc_t de
         dnnl_query_t what;
         int index;
         dnnl_memory_t *memory;
-    } all[] = {{dnnl_query_src_md, 0, &p->x},
-               {dnnl_query_weights_md, 0, &p->matrix},
-               {dnnl_query_weights_md, 1, &p->bias},
-               {dnnl_query_dst_md, 0, &p->y},
-               {dnnl_query_scratchpad_md, 0, &p->work}};
+    } all[] = { { dnnl_query_src_md, 0, &p->x },
+                { dnnl_query_weights_md, 0, &p->matrix },
+                { dnnl_query_weights_md, 1, &p->bias },
+                { dnnl_query_dst_md, 0, &p->y },
+                { dnnl_query_scratchpad_md, 0, &p->work } };
     dnnl_status_t code = dnnl_primitive_create(&p->primitive, desc);
     for (size_t i = 0; i < sizeof all / sizeof all[0] && code == dnnl_success; i++)
         code = dnnl_memory_create(all[i].memory,
@@ -423,11 +420,11 @@ status cpu_product_run(struct cpu_device *dev, struct cpu_prepared *p, const str
     dnnl_memory_set_data_handle(p->bias, (void *)(size_t)bias);
     dnnl_memory_set_data_handle(p->y, y);
     dnnl_memory_set_data_handle(p->work, work);
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, p->x},
-                                    {DNNL_ARG_WEIGHTS, p->matrix},
-                                    {DNNL_ARG_BIAS, p->bias},
-                                    {DNNL_ARG_DST, p->y},
-                                    {DNNL_ARG_SCRATCHPAD, p->work}};
+    const dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, p->x },
+                                     { DNNL_ARG_WEIGHTS, p->matrix },
+                                     { DNNL_ARG_BIAS, p->bias },
+                                     { DNNL_ARG_DST, p->y },
+                                     { DNNL_ARG_SCRATCHPAD, p->work } };
     const int before = threads_enter(dev);
     const dnnl_status_t code = dnnl_primitive_execute(p->primitive, dev->engine->stream,
                                                       sizeof args / sizeof args[0], args);

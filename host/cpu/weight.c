@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cpu/memory.h"
 #include "host/cpu/weight.h"
 
 /* ---- arguments -------------------------------------------------------------------------- */
@@ -107,7 +108,7 @@ static int same_layer(const struct weight *w, const struct weight_args *args, in
 static void *plain(struct weight *w, size_t count, size_t size)
 {
     const size_t bytes = (count * size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-    void *p = aligned_alloc(ARENA_ALIGN, bytes);
+    void *p = cpu_memory_take(bytes);
     if (!p)
         return NULL;
     w->plain_bytes += bytes;
@@ -264,17 +265,17 @@ status cpu_weight_create(struct ops *ops, const struct weight_args *args, struct
     if (!w)
         return status_fail(STATUS_NO_MEMORY, "%s: no memory", named(args));
     const int conv = args->kind == WEIGHT_CONV2D;
-    *w = (struct weight){.dev = dev,
-                         .kind = args->kind,
-                         .dtype = args->dtype,
-                         .out = total,
-                         .in = args->in,
-                         .in2 = args->in2,
-                         .kernel = args->kernel,
-                         .stride = conv ? args->stride : 1,
-                         .upsample = conv ? args->upsample : 1,
-                         .geglu = args->geglu != 0,
-                         .name = named(args)};
+    *w = (struct weight){ .dev = dev,
+                          .kind = args->kind,
+                          .dtype = args->dtype,
+                          .out = total,
+                          .in = args->in,
+                          .in2 = args->in2,
+                          .kernel = args->kernel,
+                          .stride = conv ? args->stride : 1,
+                          .upsample = conv ? args->upsample : 1,
+                          .geglu = args->geglu != 0,
+                          .name = named(args) };
     status result = is_matrix(w->kind) ? take_matrices(w) : take_plain(w, args);
     if (result == STATUS_OK)
         result = build(w, args, NULL, 0);
