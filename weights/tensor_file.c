@@ -11,12 +11,10 @@
 
 #include "weights/readers.h"
 
-enum {
-    READ_MAX_BYTES =
-        8 << 20, /* up to here a copy is cheap, and safe from what happens to the file */
-    OWN_FREE_BYTES = 64 << 20, /* gathered memory that any file may ask for */
-    OWN_FACTOR = 32 /* and how many times its size beyond that: deflate's zeros, expand() */
-};
+/* Up to READ_MAX_BYTES a copy is cheap, and safe from what happens to the file. Any file may ask for
+ * OWN_FREE_BYTES of gathered memory, and for OWN_FACTOR times its size beyond that: deflate packs
+ * zeros tightly, and expand() repeats what is stored once. */
+enum { READ_MAX_BYTES = 8 << 20, OWN_FREE_BYTES = 64 << 20, OWN_FACTOR = 32 };
 
 struct tensor_file {
     char *path;

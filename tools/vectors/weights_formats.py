@@ -279,10 +279,17 @@ def bad_zips():
             refuse(name.replace(".", "_%d." % grown), bytes(data), "")
     both = bytearray(good)
     struct.pack_into("<II", both, record + 20, 200, 200)
-    refuse("lies_both.pt", bytes(both), "")
+    refuse("lies_both.pt", bytes(both), "24 are wanted")
     far = bytearray(good)
     struct.pack_into("<I", far, record + 42, 0x7ffffff0)
     refuse("lies_offset.pt", bytes(far), "")
+    local = bytearray(good)
+    local[good.index(b"archive/data/0") + 13] = ord("7")
+    refuse("lies_local_name.pt", bytes(local), "no whole zip file")
+    same = bytearray(good)
+    other = good.index(b"archive/data/1", central) - 46
+    same[other + 42:other + 46] = good[record + 42:record + 46]
+    refuse("lies_same_place.pt", bytes(same), "no whole zip file")
     out = io.BytesIO()
     source = zipfile.ZipFile(io.BytesIO(good))
     with zipfile.ZipFile(out, "w") as file:
@@ -301,6 +308,21 @@ def bad_zips():
     refuse("pickle_crc.pt", bytes(crc), "")
 
 
+def bad_legacy():
+    good = saved({"w": torch.arange(6.0)}, _use_new_zipfile_serialization=False)
+    count = len(good) - 24 - 8
+    assert struct.unpack_from("<Q", good, count)[0] == 6
+    for name, elements in (("legacy_count.pt", 5), ("legacy_count_huge.pt", 1 << 63)):
+        data = bytearray(good)
+        struct.pack_into("<Q", data, count, elements)
+        refuse(name, bytes(data), "elements, 6 are wanted")
+    refuse("legacy_tail.pt", good + b"x", "after the last storage")
+    refuse("legacy_reach.pt", good.replace(b"K\x06\x85", b"K\x07\x85"), "reaches element 6")
+    refuse("legacy_run.pt", saved(Runs(os.system, "true"), _use_new_zipfile_serialization=False),
+           "posix.system")
+    refuse("old.tar", bytes(257) + b"ustar" + bytes(250), "tar file")
+
+
 def header(text, data=b"", length=None):
     text = text.encode() if isinstance(text, str) else text
     return struct.pack("<Q", len(text) if length is None else length) + text + data
@@ -311,10 +333,10 @@ def bad_safetensors():
     eight = bytes(8)
     refuse("header_2_63.safetensors", header("{}", length=1 << 63), "9223372036854775808")
     refuse("header_beyond.safetensors", header("{}", length=50), "cut short")
-    refuse("header_100m.safetensors", header("{}", length=100000001), "100000001")
+    refuse("header_100m.safetensors", header("{}", length=100000001), "at most are wanted")
     refuse("not_json.safetensors", header("{nonsense}"), "not JSON")
     refuse("not_object.safetensors", header("{} []"), "after the end")
-    refuse("name_twice.safetensors", header("{" + one + "," + one + "}", eight), "twice")
+    refuse("name_twice.safetensors", header("{" + one + "," + one + "}", eight), "is there twice")
     refuse("hole.safetensors",
            header("{" + one + ',"b":{"dtype":"U8","shape":[1],"data_offsets":[9,10]}}', bytes(10)),
            "hole")
@@ -362,6 +384,7 @@ def main():
     bad_safetensors()
     bad_pickles()
     bad_zips()
+    bad_legacy()
     with open(path("expected.tsv"), "w", encoding="utf-8", newline="\n") as file:
         for line in lines:
             assert not any("\t" in field or "\n" in field for field in line)
