@@ -35,8 +35,8 @@ struct cpu_matrix {
 status cpu_matrix_create(struct cpu_device *dev, struct cpu_matrix *matrix, int stride);
 void cpu_matrix_destroy(struct cpu_device *dev, struct cpu_matrix *matrix);
 
-/* How many outputs at a time cpu_matrix_pack() likes: a multiple of every block of the layouts. */
-enum { MATRIX_PACK = 64 };
+/* Outputs are packed in multiples of this: of 64 and 48, the largest blocks of the layouts. */
+enum { MATRIX_PACK = 192 };
 
 /* Packs rows first .. first + rows - 1 of f32 [rows, in, kh, kw]; `first` is a multiple of
  * MATRIX_PACK, and so is `rows` unless it is the last. */
