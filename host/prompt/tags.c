@@ -150,37 +150,53 @@ static int read_number(const char *text, size_t bytes, double *out)
     return number_parse(text + from, end - from, out);
 }
 
+/* The value of the last item "name=value"; null if there is none. */
+static const char *named_item(const struct prompt_tag *tag, const char *name, size_t *bytes)
+{
+    const size_t length = strlen(name);
+    for (size_t i = tag->items; i > 0; i--) {
+        const struct prompt_text *item = &tag->item[i - 1];
+        if (item->bytes > length && memcmp(item->data, name, length) == 0 &&
+            item->data[length] == '=') {
+            *bytes = item->bytes - length - 1;
+            return item->data + length + 1;
+        }
+    }
+    return NULL;
+}
+
+/* The item at a position, those of the form name=value not counted if `skip_named`. */
+static const char *positional_item(const struct prompt_tag *tag, size_t position, int skip_named,
+                                   size_t *bytes)
+{
+    for (size_t i = 0; i < tag->items; i++) {
+        const struct prompt_text *item = &tag->item[i];
+        if (skip_named && memchr(item->data, '=', item->bytes) != NULL)
+            continue;
+        if (position-- == 0) {
+            *bytes = item->bytes;
+            return item->data;
+        }
+    }
+    return NULL;
+}
+
 int prompt_tag_weights(const struct prompt_tag *tag, const struct compat *compat, double *te,
                        double *unet)
 {
     const int named = compat_at_least(compat, 1, 3), apart = compat_at_least(compat, 1, 5);
-    const struct prompt_text *te_text = NULL, *unet_text = NULL;
-    size_t position = 0;
-    for (size_t i = 0; i < tag->items; i++) {
-        const struct prompt_text *item = &tag->item[i];
-        if (named && memchr(item->data, '=', item->bytes) != NULL)
-            continue;
-        if (position == 1)
-            te_text = item;
-        if (position == 2 && apart)
-            unet_text = item;
-        position++;
-    }
+    size_t bytes = 0;
     int fine = 1;
     *te = 1.0;
-    if (te_text != NULL)
-        fine &= read_number(te_text->data, te_text->bytes, te);
+    const char *text = positional_item(tag, 1, named, &bytes);
+    if (text != NULL)
+        fine &= read_number(text, bytes, te);
+    if (apart && (text = named_item(tag, "te", &bytes)) != NULL)
+        fine &= read_number(text, bytes, te);
     *unet = *te;
-    if (unet_text != NULL)
-        fine &= read_number(unet_text->data, unet_text->bytes, unet);
-    for (size_t i = 0; i < tag->items && apart; i++) {
-        const struct prompt_text *item = &tag->item[i];
-        if (item->bytes > 3 && memcmp(item->data, "te=", 3) == 0) {
-            /* the UNet follows the positional number, not this one */
-            fine &= read_number(item->data + 3, item->bytes - 3, te);
-        } else if (item->bytes > 5 && memcmp(item->data, "unet=", 5) == 0) {
-            fine &= read_number(item->data + 5, item->bytes - 5, unet);
-        }
-    }
+    if (apart && (text = positional_item(tag, 2, named, &bytes)) != NULL)
+        fine &= read_number(text, bytes, unet);
+    if (apart && (text = named_item(tag, "unet", &bytes)) != NULL)
+        fine &= read_number(text, bytes, unet);
     return fine;
 }

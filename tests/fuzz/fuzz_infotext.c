@@ -1,4 +1,5 @@
 /* tests/fuzz/fuzz_infotext.c - reading, writing what was read, JSON. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
