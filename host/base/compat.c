@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct compat without_version = {1, 1, 1, 0};
+static const struct compat without_version = { 1, 1, 1, 0 };
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -26,7 +26,7 @@ static int number_at(const char **at, int *out)
  */
 static int version_at(const char *text, struct compat *out)
 {
-    struct compat found = {0, 0, 0, 0};
+    struct compat found = { 0, 0, 0, 0 };
     if (!number_at(&text, &found.major) || *text++ != '.' || !number_at(&text, &found.minor))
         return 0;
     if (*text == '.' && is_digit(text[1])) {
@@ -52,7 +52,7 @@ status compat_parse(const char *text, struct compat *out)
     if (text == NULL || *text == '\0' || strcmp(text, "auto") == 0)
         return STATUS_OK;
     if (strcmp(text, "latest") == 0) {
-        *out = (struct compat){COMPAT_LATEST_MAJOR, COMPAT_LATEST_MINOR, 0, 0};
+        *out = (struct compat){ COMPAT_LATEST_MAJOR, COMPAT_LATEST_MINOR, 0, 0 };
         return STATUS_OK;
     }
     const char *from = *text == 'v' ? text + 1 : text;
