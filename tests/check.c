@@ -79,7 +79,7 @@ void *test_images(enum dtype dtype, int n, size_t per, const int *id, double mea
 
 double half_ulp(enum dtype dtype)
 {
-    return dtype == DTYPE_F32 ? 0x1p-24 : dtype == DTYPE_F16 ? 0x1p-11 : 0x1p-9;
+    return dtype == DTYPE_F32 ? 0x1p-24 : dtype == DTYPE_F16 ? 0x1p-11 : 0x1p-8;
 }
 
 size_t check_close(const void *got, enum dtype dtype, const double *want, size_t count,

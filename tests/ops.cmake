@@ -15,6 +15,6 @@ add_library(op_tests OBJECT ${definitions} ${PROJECT_SOURCE_DIR}/tests/check.c
 target_link_libraries(op_tests PUBLIC miku_options PkgConfig::CMOCKA)
 target_link_options(op_tests INTERFACE ${wrapped})
 
-foreach(op attention)
+foreach(op conv2d linear weight norms attention sampler_step small spans)
     miku_test(test_op_${op} ROOMS base cpu LIBS op_tests LABELS ops)
 endforeach()

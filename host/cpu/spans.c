@@ -57,6 +57,21 @@ static int make_room(struct cpu_spans *s, size_t wanted)
     return 1;
 }
 
+/* Makes sure that `wanted` more shapes fit without asking for memory. */
+static void make_spare(struct cpu_spans *s, size_t wanted)
+{
+    size_t have = BLOCK - s->text_used;
+    for (const struct text_block *block = s->spare; block; block = block->next)
+        have += BLOCK;
+    for (; have < wanted; have += BLOCK) {
+        struct text_block *block = malloc(sizeof *block);
+        if (!block)
+            return; /* a shape that finds no room stays "" */
+        block->next = s->spare;
+        s->spare = block;
+    }
+}
+
 /* Makes sure that texts[0] has room for a shape. */
 static int make_text_room(struct cpu_spans *s)
 {
@@ -117,8 +132,8 @@ static void pop(struct cpu_spans *s)
     const struct open_span *open = &s->open[s->depth];
     if (!open->kept || !make_room(s, 1))
         return;
-    s->done[s->count++] = (struct span){open->level,    open->name,  open->shape, open->begin_ms,
-                                        clock_now_ms(), open->flops, open->bytes};
+    s->done[s->count++] = (struct span){ open->level,    open->name,  open->shape, open->begin_ms,
+                                         clock_now_ms(), open->flops, open->bytes };
     if (open->level == SPAN_STEP && s->count - s->step_first > s->step_most)
         s->step_most = s->count - s->step_first;
 }
@@ -137,7 +152,8 @@ void cpu_op_begin(struct cpu_device *dev, const char *name, double flops, double
         vsnprintf(text, SHAPE_BYTES, shape, args);
         va_end(args);
     }
-    push(s, &(struct open_span){SPAN_OP, name, text ? text : "", clock_now_ms(), flops, bytes, 1});
+    push(s,
+         &(struct open_span){ SPAN_OP, name, text ? text : "", clock_now_ms(), flops, bytes, 1 });
 }
 
 void cpu_op_end(struct cpu_device *dev)
@@ -152,9 +168,11 @@ void cpu_span_begin(struct ops *ops, enum span_level level, const char *name)
     struct cpu_spans *s = dev->spans;
     if (level == SPAN_STEP && !dev->planning) {
         make_room(s, s->step_most + DEPTH);
+        if (s->operators)
+            make_spare(s, s->step_most + DEPTH);
         s->step_first = s->count;
     }
-    push(s, &(struct open_span){level, name, "", clock_now_ms(), 0, 0, !dev->planning});
+    push(s, &(struct open_span){ level, name, "", clock_now_ms(), 0, 0, !dev->planning });
 }
 
 void cpu_span_end(struct ops *ops) { pop(cpu_device(ops)->spans); }
