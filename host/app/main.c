@@ -129,7 +129,8 @@ static status make(struct session *s, struct run_results *results)
         return status_fail(STATUS_NO_MEMORY, "run: no memory");
     TRY(open_library(s));
     const int keeps = s->options->mode == MODE_ALL || s->options->mode == MODE_REPLAY;
-    TRY(run_jobs(s->miku, &s->jobs, s->options, s->report, keeps ? s->kept : NULL, results));
+    TRY(run_jobs(s->miku, &s->jobs, s->options, &s->weights, s->report, keeps ? s->kept : NULL,
+                 results));
     return finish(s);
 }
 

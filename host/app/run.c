@@ -53,6 +53,7 @@ enum run_kind { RUN_WARMUP, RUN_FIRST, RUN_AGAIN };
 struct run {
     struct miku *miku;
     const struct options *options;
+    int stand_in; /* the whole set stands in for another */
     struct report *report;
     struct writer *writer;
     struct shot **shots; /* of all jobs: the report reads them at the end */
@@ -161,9 +162,12 @@ static status first_run(struct run *run, const struct miku_picture *picture)
     return result;
 }
 
-static status on_picture(void *user, const struct miku_picture *picture)
+static status on_picture(void *user, const struct miku_picture *lent)
 {
     struct run *run = user;
+    struct miku_picture copy = *lent;
+    const struct miku_picture *picture = &copy;
+    copy.stand_in |= run->stand_in;
     if (run->kind == RUN_WARMUP)
         return STATUS_OK;
     if (run->kind == RUN_FIRST)
@@ -274,9 +278,14 @@ static status check_places(const struct options *options)
 }
 
 status run_jobs(struct miku *miku, const struct jobs *jobs, const struct options *options,
-                struct report *report, struct run_kept *kept, struct run_results *results)
+                const struct weights_set *weights, struct report *report, struct run_kept *kept,
+                struct run_results *results)
 {
-    struct run run = { .miku = miku, .options = options, .report = report, .results = results };
+    struct run run = { .miku = miku,
+                       .options = options,
+                       .stand_in = weights->stand_in,
+                       .report = report,
+                       .results = results };
     *results = (struct run_results){ .failed = 0 };
     TRY(check_places(options));
     TRY(writer_open(options->out, &run.writer));

@@ -28,7 +28,8 @@ status run_open(const struct options *options, const struct weights_set *weights
  * kept     [jobs->count], zeroed; null: nothing is kept. run_kept_free()
  * returns  STATUS_CANCELLED, or what stopped everything; STATUS_OK even if jobs failed */
 status run_jobs(struct miku *miku, const struct jobs *jobs, const struct options *options,
-                struct report *report, struct run_kept *kept, struct run_results *results);
+                const struct weights_set *weights, struct report *report, struct run_kept *kept,
+                struct run_results *results);
 void run_kept_free(struct run_kept *kept, size_t count);
 
 #endif
