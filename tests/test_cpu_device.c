@@ -188,6 +188,23 @@ static void one_weight_serves_several_sizes_and_plans(void **state)
     test_release();
 }
 
+/* Large enough that a CPU without AVX-512 cuts it into bands (host/cpu/blocked.c). */
+static void a_large_picture_has_no_seams(void **state)
+{
+    (void)state;
+    for (int upsample = 1; upsample <= 2; upsample++) {
+        struct ops *ops = opened(DTYPE_F32, 2);
+        const struct weight_args args = conv_args(upsample);
+        struct weight *weight = NULL;
+        assert_int_equal(ops->weight_create(ops, &args, &weight), STATUS_OK);
+        struct job j = new_job(ops, weight, 190, 90, upsample);
+        planned(&j);
+        assert_defined(&j, &args, NULL, 0, result(&j));
+        ops->destroy(ops);
+        test_release();
+    }
+}
+
 static void what_was_not_planned_for_is_refused(void **state)
 {
     (void)state;
@@ -386,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deltas_are_added_and_come_off_exactly),
         cmocka_unit_test(one_weight_serves_several_sizes_and_plans),
+        cmocka_unit_test(a_large_picture_has_no_seams),
         cmocka_unit_test(what_was_not_planned_for_is_refused),
         cmocka_unit_test(running_takes_no_memory),
         cmocka_unit_test(a_replay_reads_the_current_row_of_the_step_table),

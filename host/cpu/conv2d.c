@@ -9,6 +9,7 @@
  *              cropped    the natural size into scratch, and from there what is wanted
  *            `add` is one value per channel: it joins the bias.
  * Order      oneDNN's, of one image: neither n nor the place in the batch can change it. */
+#include "host/cpu/blocked.h"
 #include "host/cpu/store.h"
 #include "host/cpu/weight.h"
 
@@ -20,7 +21,7 @@ struct conv2d_plan {
     int h_full, w_full;   /* of one product, before cropping and interleaving */
     int staged;           /* products go to scratch, and from there to y */
     enum dtype acc_dtype; /* of scratch, or of y */
-    struct cpu_prepared *product[WEIGHT_MAX_MATRICES];
+    struct cpu_prepared *product[WEIGHT_MAX_MATRICES]; /* null: in blocks, blocked.h */
     size_t work_bytes, bias_bytes, acc_bytes;
 };
 
@@ -87,15 +88,18 @@ static status make_plan(struct cpu_device *dev, const struct conv2d_args *a,
     const struct weight *w = a->weight;
     const int folded = w->upsample == 2;
     const int natural_h = natural(w, a->h, a->pad_end), natural_w = natural(w, a->w, a->pad_end);
-    *plan = (struct conv2d_plan){.h_full = folded ? a->h : natural_h,
-                                 .w_full = folded ? a->w : natural_w};
+    *plan = (struct conv2d_plan){ .h_full = folded ? a->h : natural_h,
+                                  .w_full = folded ? a->w : natural_w };
     const int wide = w->in2 > 0 && a->dtype != DTYPE_F32;
     plan->staged = folded || wide || a->h_out < natural_h || a->w_out < natural_w;
     plan->acc_dtype = plan->staged && (wide || a->residual) ? DTYPE_F32 : a->dtype;
     for (int i = 0; i < w->matrices; i++) {
         const struct cpu_product product = product_of(a, plan, i);
-        TRY(cpu_product_prepare(dev, &product, &ours(w)->matrix[i], &plan->product[i],
-                                &plan->work_bytes));
+        struct cpu_matrix *matrix = &ours(w)->matrix[i];
+        if (cpu_blocked_wins(&product, matrix))
+            TRY(cpu_blocked_prepare(dev, &product, matrix, &plan->work_bytes));
+        else
+            TRY(cpu_product_prepare(dev, &product, matrix, &plan->product[i], &plan->work_bytes));
     }
     plan->work_bytes = cpu_align(plan->work_bytes);
     plan->bias_bytes = a->add ? cpu_align((size_t)a->c_out * sizeof(float)) : 0;
@@ -165,6 +169,17 @@ static void unstage(const struct cpu_device *dev, const struct conv2d_args *a,
         }
 }
 
+static status run_product(struct cpu_device *dev, const struct conv2d_args *a,
+                          const struct conv2d_plan *plan, int m, const float *bias, const void *x,
+                          void *y, void *work)
+{
+    struct cpu_matrix *matrix = &ours(a->weight)->matrix[m];
+    if (plan->product[m])
+        return cpu_product_run(dev, plan->product[m], matrix, bias, x, y, work);
+    const struct cpu_product product = product_of(a, plan, m);
+    return cpu_blocked_run(dev, &product, matrix, bias, x, y, work);
+}
+
 static status run_image(struct cpu_device *dev, const struct conv2d_args *a,
                         const struct conv2d_plan *plan, int i, char *work)
 {
@@ -184,9 +199,8 @@ static status run_image(struct cpu_device *dev, const struct conv2d_args *a,
         const int second = w->in2 > 0 && m == 1;
         const char *from =
             second ? image(a->x2, i, a->n_x2, in_pixels * (size_t)a->c2, a->dtype) : x;
-        TRY(cpu_product_run(dev, plan->product[m], &w->matrix[m],
-                            second ? w->bias + a->c_out : bias, from, plan->staged ? acc : y,
-                            work));
+        TRY(run_product(dev, a, plan, m, second ? w->bias + a->c_out : bias, from,
+                        plan->staged ? acc : y, work));
         if (w->upsample == 2)
             unstage(dev, a, plan, acc, 2, m / 2, m % 2, residual, y);
     }

@@ -126,6 +126,13 @@ int cpu_engine_has_bf16(void)
     return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
+int cpu_engine_likes_blocks(void)
+{
+    const unsigned isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2 &&
+           (isa & dnnl_cpu_isa_avx512_core) != dnnl_cpu_isa_avx512_core;
+}
+
 /* ---- primitives ------------------------------------------------------------------------- */
 
 static dnnl_status_t attributes(const struct cpu_product *p, dnnl_primitive_attr_t *out)
@@ -165,8 +172,9 @@ static dnnl_status_t describe(struct cpu_device *dev, const struct cpu_product *
     const dnnl_dims_t after = { (p->h_out - 1) * p->stride + m->kh - p->h - p->pad_top,
                                 (p->w_out - 1) * p->stride + m->kw - p->w - p->pad_left };
     dnnl_memory_desc_t x, w, b, y;
-    dnnl_memory_desc_init_by_tag(&x, 4, x_dims, dnnl_type(p->x), dnnl_nhwc);
-    dnnl_memory_desc_init_by_tag(&y, 4, y_dims, dnnl_type(p->y), dnnl_nhwc);
+    const dnnl_format_tag_t tag = p->blocked ? dnnl_nChw8c : dnnl_nhwc;
+    dnnl_memory_desc_init_by_tag(&x, 4, x_dims, dnnl_type(p->x), tag);
+    dnnl_memory_desc_init_by_tag(&y, 4, y_dims, dnnl_type(p->y), tag);
     dnnl_memory_desc_init_by_tag(&b, 1, b_dims, dnnl_f32, dnnl_a);
     if (weights)
         w = *weights;

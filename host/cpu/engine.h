@@ -19,6 +19,7 @@ void cpu_engine_plan(struct cpu_device *dev); /* a planning begins */
 /* The instruction set that oneDNN will use here, "AVX-512" say. */
 const char *cpu_engine_isa(void);
 int cpu_engine_has_bf16(void);
+int cpu_engine_likes_blocks(void); /* convolutions in nChw8c beat those in NHWC */
 
 /* ---- a packed matrix ------------------------------------------------------------------- */
 
@@ -51,7 +52,8 @@ struct cpu_product {
     int h, w, h_out, w_out;
     int stride, pad_top, pad_left; /* below and right: what the sizes ask for */
     int sum;
-    int act; /* enum activation */
+    int act;     /* enum activation */
+    int blocked; /* x and y are [c / 8, h, w, 8] */
 };
 
 struct cpu_prepared;
