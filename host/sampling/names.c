@@ -10,24 +10,24 @@ static const struct entry {
     struct sampler sampler;
     const char *alias[2];
 } entries[] = {
-    {{"Euler a", SAMPLER_EULER_A, 0, 0, 1}, {"k_euler_a", "k_euler_ancestral"}},
-    {{"Euler", SAMPLER_EULER, 0, 0, 0}, {"k_euler"}},
-    {{"LMS", SAMPLER_LMS, 0, 0, 0}, {"k_lms"}},
-    {{"Heun", SAMPLER_HEUN, 0, 0, 0}, {"k_heun"}},
-    {{"DPM2", SAMPLER_DPM2, 0, 1, 0}, {"k_dpm_2"}},
-    {{"DPM2 a", SAMPLER_DPM2_A, 0, 1, 1}, {"k_dpm_2_a"}},
-    {{"DPM++ 2S a", SAMPLER_DPMPP_2S_A, 0, 0, 1}, {"k_dpmpp_2s_a"}},
-    {{"DPM++ 2M", SAMPLER_DPMPP_2M, 0, 0, 0}, {"k_dpmpp_2m"}},
-    {{"LMS Karras", SAMPLER_LMS, 1, 0, 0}, {"k_lms_ka"}},
-    {{"DPM2 Karras", SAMPLER_DPM2, 1, 1, 0}, {"k_dpm_2_ka"}},
-    {{"DPM2 a Karras", SAMPLER_DPM2_A, 1, 1, 1}, {"k_dpm_2_a_ka"}},
-    {{"DPM++ 2S a Karras", SAMPLER_DPMPP_2S_A, 1, 0, 1}, {"k_dpmpp_2s_a_ka"}},
-    {{"DPM++ 2M Karras", SAMPLER_DPMPP_2M, 1, 0, 0}, {"k_dpmpp_2m_ka"}},
-    {{"DDIM", SAMPLER_DDIM, 0, 0, 0}, {"ddim"}},
+    { { "Euler a", SAMPLER_EULER_A, 0, 0, 1 }, { "k_euler_a", "k_euler_ancestral" } },
+    { { "Euler", SAMPLER_EULER, 0, 0, 0 }, { "k_euler" } },
+    { { "LMS", SAMPLER_LMS, 0, 0, 0 }, { "k_lms" } },
+    { { "Heun", SAMPLER_HEUN, 0, 0, 0 }, { "k_heun" } },
+    { { "DPM2", SAMPLER_DPM2, 0, 1, 0 }, { "k_dpm_2" } },
+    { { "DPM2 a", SAMPLER_DPM2_A, 0, 1, 1 }, { "k_dpm_2_a" } },
+    { { "DPM++ 2S a", SAMPLER_DPMPP_2S_A, 0, 0, 1 }, { "k_dpmpp_2s_a" } },
+    { { "DPM++ 2M", SAMPLER_DPMPP_2M, 0, 0, 0 }, { "k_dpmpp_2m" } },
+    { { "LMS Karras", SAMPLER_LMS, 1, 0, 0 }, { "k_lms_ka" } },
+    { { "DPM2 Karras", SAMPLER_DPM2, 1, 1, 0 }, { "k_dpm_2_ka" } },
+    { { "DPM2 a Karras", SAMPLER_DPM2_A, 1, 1, 1 }, { "k_dpm_2_a_ka" } },
+    { { "DPM++ 2S a Karras", SAMPLER_DPMPP_2S_A, 1, 0, 1 }, { "k_dpmpp_2s_a_ka" } },
+    { { "DPM++ 2M Karras", SAMPLER_DPMPP_2M, 1, 0, 0 }, { "k_dpmpp_2m_ka" } },
+    { { "DDIM", SAMPLER_DDIM, 0, 0, 0 }, { "ddim" } },
     /* Not in the web UI's list of the time, but of the same making. */
-    {{"Euler a Karras", SAMPLER_EULER_A, 1, 0, 1}, {"k_euler_a_ka"}},
-    {{"Euler Karras", SAMPLER_EULER, 1, 0, 0}, {"k_euler_ka"}},
-    {{"Heun Karras", SAMPLER_HEUN, 1, 0, 0}, {"k_heun_ka"}},
+    { { "Euler a Karras", SAMPLER_EULER_A, 1, 0, 1 }, { "k_euler_a_ka" } },
+    { { "Euler Karras", SAMPLER_EULER, 1, 0, 0 }, { "k_euler_ka" } },
+    { { "Heun Karras", SAMPLER_HEUN, 1, 0, 0 }, { "k_heun_ka" } },
 };
 
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
@@ -70,7 +70,7 @@ static int distance(const char *a, const char *b)
 
 static status not_found(const char *name)
 {
-    int taken[ENTRIES] = {0};
+    int taken[ENTRIES] = { 0 };
     char list[NEAREST * (NAME_MOST + 4)] = "";
     size_t used = 0;
     for (int k = 0; k < NEAREST; k++) {

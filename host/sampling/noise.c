@@ -58,7 +58,7 @@ static status check_sizes(int h, int w, int c)
 /* The web UI's slerp runs along the rows' axis: each (channel, column) is a vector of h values.
  * Near-parallel noises are mixed by the weights the other way round, as it does.
  * source  webui processing.py, slerp */
-static void slerp(float strength, const float *low, const float *high, int h, int w, int c,
+static void slerp(double strength, const float *low, const float *high, int h, int w, int c,
                   float *out)
 {
     const size_t hw = (size_t)h * w, vectors = (size_t)c * w;
@@ -109,7 +109,7 @@ status noise_initial(const struct noise_source *source, int h, int w, int c, flo
     if (source->strength != 0.0) {
         generator_seed(g, source->generator, source->subseed);
         generator_draw(g, count, planes + count);
-        slerp((float)source->strength, planes, planes + count, h, w, c, planes + 2 * count);
+        slerp(source->strength, planes, planes + count, h, w, c, planes + 2 * count);
         to_nhwc(planes + 2 * count, h, w, c, y);
     } else {
         to_nhwc(planes, h, w, c, y);

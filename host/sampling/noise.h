@@ -23,7 +23,7 @@ struct noise_source {
 };
 
 /* The unit noise of one picture: y[h, w, c] (NHWC), drawn in the order channel, row, column.
- * numerics  each value within 1e-6 of its definition in double; slerp in f32 as torch's
+ * numerics  each value within 1e-6 of its definition in double, slerp too
  * returns   STATUS_NO_MEMORY, STATUS_BAD_SHAPE
  * source    webui processing.py, create_random_tensors, slerp */
 status noise_initial(const struct noise_source *source, int h, int w, int c, float *y);

@@ -22,7 +22,7 @@ static struct step_row *add_row(struct plan_build *b, int step, int ends)
     const int i = plan->row_count++;
     plan->row_step[i] = step;
     plan->ends[i] = (unsigned char)ends;
-    plan->rows[i] = (struct step_row){.h_slot = -1, .draw = -1};
+    plan->rows[i] = (struct step_row){ .h_slot = -1, .draw = -1 };
     return &plan->rows[i];
 }
 
@@ -303,11 +303,11 @@ static status plan_k(struct plan_build *b)
 
 status sampler_plan_create(const struct sampler_args *args, struct sampler_plan *out)
 {
-    *out = (struct sampler_plan){0};
+    *out = (struct sampler_plan){ 0 };
     if (args->steps < 1 || args->steps > SCHEDULE_LEVELS)
         return status_fail(STATUS_MISUSE, "%s: %d steps, wanted 1 to %d", args->sampler->name,
                            args->steps, (int)SCHEDULE_LEVELS);
-    struct plan_build b = {out, args, default_eta(args), args->draw_first};
+    struct plan_build b = { out, args, default_eta(args), args->draw_first };
     if (args->sampler->kind == SAMPLER_DDIM) {
         const int stride = ddim_stride(args);
         TRY(alloc_plan(out, (SCHEDULE_LEVELS + stride - 1) / stride));
@@ -329,7 +329,7 @@ void sampler_plan_free(struct sampler_plan *plan)
     free(plan->row_step);
     free(plan->ends);
     free(plan->sigmas);
-    *plan = (struct sampler_plan){0};
+    *plan = (struct sampler_plan){ 0 };
 }
 
 void sampler_weights(double scale, const double *weights, int parts, int n, float *out)

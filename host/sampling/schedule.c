@@ -93,13 +93,14 @@ float schedule_sigma(const struct schedule *schedule, float t)
 
 /* ---- what a sampler steps through ------------------------------------------------------- */
 
-/* torch.linspace(start, end, n)[i] in f32: from both ends to the middle. */
+/* torch.linspace(start, end, n)[i] in f32: from both ends to the middle, each product and sum
+ * rounded once, as its kernels for cards and CPUs both do. */
 static float linspace(float start, float end, int n, int i)
 {
     if (n == 1)
         return start;
     const float step = (end - start) / (float)(n - 1);
-    return i < n / 2 ? start + step * (float)i : end - step * (float)(n - 1 - i);
+    return i < n / 2 ? fmaf(step, (float)i, start) : fmaf(-step, (float)(n - 1 - i), end);
 }
 
 static float normal_sigma(const struct schedule *schedule, int n, int i)
