@@ -8,12 +8,34 @@
 #include <string.h>
 
 #include "host/pipeline/request.h"
+#include "weights/manifest.h"
 
 /* ---- the files used ---------------------------------------------------------------------- */
 
-static void use(struct used_files *used, const char *role, const struct store_file *file,
-                double weight, int stand_in)
+/* 1 if a manifest beside the file says that it stands in for another. */
+static int stands_in(const char *path)
 {
+    struct manifest *manifest;
+    const char *slash = strrchr(path, '/');
+    char *folder = text_copy(slash == NULL ? "." : path);
+    int answer = 0;
+    if (folder == NULL)
+        return 0;
+    if (slash != NULL)
+        folder[slash - path] = 0;
+    if (manifest_open(folder, &manifest) == STATUS_OK) {
+        answer = manifest_stand_in(manifest) && manifest_find(manifest, path) != NULL;
+        manifest_close(manifest);
+    }
+    free(folder);
+    return answer;
+}
+
+static void use(struct used_files *used, const char *role, const struct store_file *file,
+                double weight, int asked)
+{
+    const int stand_in = asked || stands_in(file->path);
+    used->stand_ins |= stand_in;
     used->file[used->count++] = (struct miku_weights_used){ .role = role,
                                                             .name = file->name,
                                                             .path = file->path,
@@ -168,7 +190,7 @@ status hand_over(struct miku *miku, const struct miku_request *request, const st
                                     .height = request->height,
                                     .notes = notes,
                                     .synthetic = miku->synthetic,
-                                    .stand_in = request->stand_ins,
+                                    .stand_in = used->stand_ins,
                                     .times = { .load = load_ms,
                                                .fuse = fuse_ms,
                                                .encode = job->encode_ms,

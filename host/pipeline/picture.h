@@ -11,6 +11,7 @@
 struct used_files {
     struct miku_weights_used *file; /* [count]: the checkpoint first; then VAE, LoRAs, inversions */
     size_t count;
+    int stand_ins; /* 1: some of them stand in for others */
     struct hashing *hashing;
 };
 
