@@ -6,32 +6,43 @@
  * Scratch    one part's keys and values, and per thread a tile of q, of o and a block of scores.
  */
 #include <math.h>
+#include <string.h>
 #if defined _OPENMP
 #include <omp.h>
 #endif
 
 #include "host/cpu/attention.h"
 #include "host/cpu/device.h"
+#include "host/cpu/engine.h"
+
+/* Which products. */
+enum path { PATH_F32, PATH_BF16, PATH_AMX };
 
 /* How a call is cut. */
 struct cut {
-    int pair;                /* 2: neighbours along a sum share a place (bf16), else 1 */
-    int keys_packed;         /* s_kv up to whole groups */
-    int d_packed;            /* d up to whole groups: rows of o, channels of v */
-    int d_pairs;             /* d up to whole pairs: rows of q and k */
-    int tiles;               /* of queries, per head */
-    size_t size;             /* bytes of a packed element */
-    size_t k_bytes, v_bytes; /* per head */
+    enum path path;
+    size_t size;                         /* bytes of a packed element */
+    int key_step;                        /* keys packed at a time */
+    int keys_packed;                     /* s_kv up to whole steps */
+    int d_across;                        /* d as rows of o and channels of v */
+    int d_sum;                           /* d as rows of q and k */
+    int tiles;                           /* of queries, per head */
+    size_t k_bytes, v_bytes;             /* per head */
     size_t q_bytes, o_bytes, tile_bytes; /* per thread */
 };
 
-static int uses_bf16(const struct attention_args *a)
+static enum path path_of(const struct attention_args *a)
 {
+    if (a->dtype != DTYPE_BF16)
+        return PATH_F32;
+#if defined ATTENTION_AMX
+    if (strstr(cpu_engine_isa(), "AMX")) /* oneDNN has asked the kernel for it */
+        return PATH_AMX;
+#endif
 #if defined ATTENTION_BF16
-    return a->dtype == DTYPE_BF16;
+    return PATH_BF16;
 #else
-    (void)a;
-    return 0;
+    return PATH_F32;
 #endif
 }
 
@@ -39,15 +50,28 @@ static size_t line_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static struct cut cut_of(const struct attention_args *a)
 {
-    struct cut c = { .pair = uses_bf16(a) ? 2 : 1, .size = uses_bf16(a) ? 2 : 4 };
-    c.keys_packed = attention_up(a->s_kv, GROUP);
-    c.d_packed = attention_up(a->d, GROUP);
-    c.d_pairs = attention_up(a->d, c.pair);
+    struct cut c = { .path = path_of(a) };
+    /* What channels and keys are filled up to: along a sum, and across. */
+    int d_sum = 1, d_across = GROUP, keys = GROUP;
+    if (c.path == PATH_BF16)
+        d_sum = 2;
+#if defined ATTENTION_AMX
+    if (c.path == PATH_AMX) {
+        d_sum = keys = AMX_SUM;
+        d_across = AMX_ROWS;
+    }
+#endif
+
+    c.size = c.path == PATH_F32 ? sizeof(float) : sizeof(bf16);
+    c.key_step = keys;
+    c.keys_packed = attention_up(a->s_kv, keys);
+    c.d_across = attention_up(a->d, d_across);
+    c.d_sum = attention_up(a->d, d_sum);
     c.tiles = (a->s_q + TILE_Q - 1) / TILE_Q;
-    c.k_bytes = line_up((size_t)c.keys_packed * (size_t)c.d_pairs * c.size);
-    c.v_bytes = line_up((size_t)c.keys_packed * (size_t)c.d_packed * c.size);
-    c.q_bytes = line_up((size_t)c.d_pairs * TILE_Q * c.size);
-    c.o_bytes = (size_t)c.d_packed * TILE_Q * sizeof(float);
+    c.k_bytes = line_up((size_t)c.keys_packed * (size_t)c.d_sum * c.size);
+    c.v_bytes = line_up((size_t)c.keys_packed * (size_t)c.d_across * c.size);
+    c.q_bytes = line_up((size_t)c.d_sum * TILE_Q * c.size);
+    c.o_bytes = (size_t)c.d_across * TILE_Q * sizeof(float);
     c.tile_bytes = c.q_bytes + c.o_bytes + (BLOCK + 1) * TILE_Q * sizeof(float);
     return c;
 }
@@ -86,44 +110,81 @@ static float as_f32(const void *x, enum dtype dtype, size_t at)
     return dtype == DTYPE_F32 ? ((const float *)x)[at] : bf16_to_f32(((const bf16 *)x)[at]);
 }
 
-/* Element `at` of x, or 0, to place `to` of a packed array. */
-static inline void place(const struct attention_args *a, const struct cut *c, const void *x,
-                         size_t at, int there, void *packed, size_t to)
+/* Keys first .. first + GROUP - 1 (those from `keys` on are zeros) of the head whose first element
+ * is `head`. */
+static void pack_group_f32(const struct attention_args *a, const struct cut *c, size_t head,
+                           int keys, int first, float *k, float *v)
 {
-    if (c->pair == 2)
-        ((bf16 *)packed)[to] = there ? ((const bf16 *)x)[at] : 0;
-    else
-        ((float *)packed)[to] = there ? as_f32(x, a->dtype, at) : 0;
-}
-
-/* Rows first .. first + GROUP - 1 (those from `keys` on are zeros) of one head; x is its first
- * element. */
-static void pack_group(const struct attention_args *a, const struct cut *c, size_t head, int keys,
-                       int first, void *k, void *v)
-{
-    const size_t pair = (size_t)c->pair;
+    const size_t d = (size_t)a->d;
     for (size_t j = 0; j < GROUP; j++) {
         const size_t key = (size_t)first + j, at = head + key * a->kv_stride;
         const int there = (int)key < keys;
-        const size_t to_k = (size_t)first * (size_t)c->d_pairs + j * pair;
-        for (size_t i = 0; i < (size_t)c->d_pairs; i++)
-            place(a, c, a->k, at + i, there && (int)i < a->d, k,
-                  to_k + i / pair * GROUP * pair + i % pair);
-        const size_t to_v = key / pair * GROUP * pair + key % pair;
-        for (size_t i = 0; i < (size_t)c->d_packed; i++)
-            place(a, c, a->v, at + i, there && (int)i < a->d, v,
-                  i / GROUP * GROUP * (size_t)c->keys_packed + to_v + i % GROUP * pair);
+        float *to_k = k + (size_t)first * d + j, *to_v = v + key * GROUP;
+        for (size_t i = 0; i < d; i++)
+            to_k[i * GROUP] = there ? as_f32(a->k, a->dtype, at + i) : 0;
+        for (size_t i = 0; i < (size_t)c->d_across; i++)
+            to_v[i / GROUP * GROUP * (size_t)c->keys_packed + i % GROUP] =
+                there && i < d ? as_f32(a->v, a->dtype, at + i) : 0;
     }
 }
 
+static void pack_group_bf16(const struct attention_args *a, const struct cut *c, size_t head,
+                            int keys, int first, bf16 *k, bf16 *v)
+{
+    const size_t d = (size_t)a->d;
+    for (size_t j = 0; j < GROUP; j++) {
+        const size_t key = (size_t)first + j, at = head + key * a->kv_stride;
+        const int there = (int)key < keys;
+        const bf16 *from_k = (const bf16 *)a->k + at, *from_v = (const bf16 *)a->v + at;
+        bf16 *to_k = k + (size_t)first * (size_t)c->d_sum + 2 * j;
+        bf16 *to_v = v + key / 2 * GROUP * 2 + key % 2;
+        for (size_t i = 0; i < (size_t)c->d_sum; i++)
+            to_k[i / 2 * GROUP * 2 + i % 2] = there && i < d ? from_k[i] : 0;
+        for (size_t i = 0; i < (size_t)c->d_across; i++)
+            to_v[i / GROUP * GROUP * (size_t)c->keys_packed + i % GROUP * 2] =
+                there && i < d ? from_v[i] : 0;
+    }
+}
+
+/* Keys first .. first + key_step - 1 of a head. */
+static void pack_keys(const struct attention_args *a, const struct cut *c, size_t head, int keys,
+                      int first, void *k, void *v)
+{
+#if defined ATTENTION_AMX
+    if (c->path == PATH_AMX) {
+        const struct attention_head h = { .k = (const bf16 *)a->k + head,
+                                          .v = (const bf16 *)a->v + head,
+                                          .stride = a->kv_stride,
+                                          .d = a->d,
+                                          .keys = keys,
+                                          .first = first,
+                                          .last = first + c->key_step,
+                                          .keys_packed = c->keys_packed };
+        attention_pack_amx(&h, k, v);
+        return;
+    }
+#endif
+    if (c->path == PATH_BF16)
+        pack_group_bf16(a, c, head, keys, first, k, v);
+    else
+        pack_group_f32(a, c, head, keys, first, k, v);
+}
+
+/* Queries of a tile, across; those that are not there, and channels beyond d, are zeros. */
 static void pack_queries(const struct attention_args *a, const struct cut *c, size_t at,
                          int queries, void *q)
 {
-    const size_t pair = (size_t)c->pair;
-    for (size_t j = 0; j < TILE_Q; j++)
-        for (size_t i = 0; i < (size_t)c->d_pairs; i++)
-            place(a, c, a->q, at + j * a->q_stride + i, (int)j < queries && (int)i < a->d, q,
-                  i / pair * TILE_Q * pair + j * pair + i % pair);
+    const size_t d = (size_t)a->d;
+    if (queries < TILE_Q || c->d_sum > a->d)
+        memset(q, 0, c->q_bytes);
+    for (size_t j = 0; j < (size_t)queries; j++, at += a->q_stride) {
+        if (c->path != PATH_F32)
+            for (size_t i = 0; i < d; i++)
+                ((bf16 *)q)[i / 2 * 2 * TILE_Q + 2 * j + i % 2] = ((const bf16 *)a->q)[at + i];
+        else
+            for (size_t i = 0; i < d; i++)
+                ((float *)q)[i * TILE_Q + j] = as_f32(a->q, a->dtype, at + i);
+    }
 }
 
 /* ---- tiles ------------------------------------------------------------------------------- */
@@ -150,6 +211,25 @@ static void store(const struct attention_args *a, const float *o, const float *s
             else
                 ((bf16 *)a->y)[at + j * row + i] = bf16_from_f32(y);
         }
+    }
+}
+
+static void run_tile(enum path path, const struct attention_tile *tile)
+{
+    switch (path) {
+    case PATH_AMX:
+#if defined ATTENTION_AMX
+        attention_tile_amx(tile);
+#endif
+        break;
+    case PATH_BF16:
+#if defined ATTENTION_BF16
+        attention_tile_bf16(tile);
+#endif
+        break;
+    case PATH_F32:
+        attention_tile_f32(tile);
+        break;
     }
 }
 
@@ -180,12 +260,7 @@ static void attend(const struct attention_args *a, const struct cut *c, const vo
         .o = o,
         .sum = sum,
     };
-#if defined ATTENTION_BF16
-    if (c->pair == 2)
-        attention_tile_bf16(&t);
-    else
-#endif
-        attention_tile_f32(&t);
+    run_tile(c->path, &t);
     store(a, o, sum, to + (size_t)head * (size_t)a->d, queries);
 }
 
@@ -197,7 +272,7 @@ static void attend_part(struct cpu_device *dev, const struct attention_args *a, 
     unsigned char *own = packed_v + (size_t)a->heads * c->v_bytes;
     const size_t start =
         (size_t)context * a->kv_context_stride + (size_t)part * (size_t)a->s_kv * a->kv_stride;
-    const int groups = attention_up(keys, GROUP) / GROUP, images = a->n / a->n_kv;
+    const int groups = attention_up(keys, c->key_step) / c->key_step, images = a->n / a->n_kv;
     const int items = images * a->heads * c->tiles;
 
 #pragma omp parallel num_threads(dev->threads)
@@ -205,8 +280,8 @@ static void attend_part(struct cpu_device *dev, const struct attention_args *a, 
 #pragma omp for schedule(static)
         for (int i = 0; i < a->heads * groups; i++) {
             const size_t head = (size_t)(i / groups);
-            pack_group(a, c, start + head * (size_t)a->d, keys, i % groups * GROUP,
-                       packed_k + head * c->k_bytes, packed_v + head * c->v_bytes);
+            pack_keys(a, c, start + head * (size_t)a->d, keys, i % groups * c->key_step,
+                      packed_k + head * c->k_bytes, packed_v + head * c->v_bytes);
         }
 #pragma omp for schedule(dynamic, 1)
         for (int i = 0; i < items; i++) {

@@ -10,8 +10,8 @@
  *   v   [d / GROUP][keys][GROUP]  likewise, by channels
  *   o   [d][TILE_Q]               the result, transposed, not yet divided by its sum
  *
- * With bf16 two neighbours along the sum (channels of q and k, keys of the scores and v) share a
- * 32-bit place.
+ * (attention_amx.c has its own k and v.) With bf16 two neighbours along the sum (channels of q and
+ * k, keys of the scores and v) share a 32-bit place.
  */
 #ifndef HOST_CPU_ATTENTION_H
 #define HOST_CPU_ATTENTION_H
@@ -33,6 +33,9 @@ enum {
 
 #if defined LANES_AVX512 && defined __AVX512BF16__
 #define ATTENTION_BF16 /* products of bf16 pairs in one instruction */
+#if defined __AMX_TILE__ && defined __AMX_BF16__
+#define ATTENTION_AMX /* products of bf16 tiles; asked for at run time, for a kernel may refuse */
+#endif
 #endif
 
 struct attention_tile {
@@ -55,6 +58,21 @@ static inline int attention_up(int count, int multiple)
 void attention_tile_f32(const struct attention_tile *tile);
 #if defined ATTENTION_BF16
 void attention_tile_bf16(const struct attention_tile *tile);
+#endif
+
+#if defined ATTENTION_AMX
+enum { AMX_ROWS = 16, AMX_SUM = 32 }; /* of a tile; how far a sum advances with one */
+
+struct attention_head {
+    const void *k, *v; /* the head's first elements */
+    size_t stride;     /* elements between keys */
+    int d, keys;
+    int first, last; /* keys to pack; those from `keys` on are zeros */
+    int keys_packed;
+};
+
+void attention_pack_amx(const struct attention_head *head, bf16 *k, bf16 *v);
+void attention_tile_amx(const struct attention_tile *tile);
 #endif
 
 /* ---- what the two kernels share ---------------------------------------------------------- */
@@ -90,5 +108,55 @@ static inline void attention_shift(const struct attention_tile *tile, int keys,
         soft->sum[r] = lanes_mul(soft->sum[r], fade[r]);
     }
 }
+
+static inline void attention_begin(const struct attention_tile *tile, size_t d,
+                                   struct attention_softmax *soft)
+{
+    for (int r = 0; r < ACROSS; r++) {
+        soft->largest[r] = soft->shift[r] = lanes_set(ATTENTION_MASKED);
+        soft->sum[r] = lanes_set(0);
+    }
+    for (size_t i = 0; i < d * TILE_Q; i += LANES)
+        lanes_store(tile->o + i, lanes_set(0));
+}
+
+static inline void attention_end(const struct attention_tile *tile,
+                                 const struct attention_softmax *soft)
+{
+    for (int r = 0; r < ACROSS; r++)
+        lanes_store(tile->sum + r * LANES, soft->sum[r]);
+}
+
+static inline lanes attention_exponential(const float *score, lanes slope, lanes shift)
+{
+    return lanes_exp2_below(lanes_fma(lanes_load(score), slope, lanes_sub(lanes_set(0), shift)));
+}
+
+#if defined ATTENTION_BF16
+
+/* Scores become pairs of exponentials, in the place of the first of the two: [keys / 2][TILE_Q][2].
+ * A last key without a neighbour gets a 0. */
+static inline void attention_exponentials_bf16(const struct attention_tile *tile, int keys,
+                                               struct attention_softmax *soft)
+{
+    const lanes slope = lanes_set(tile->slope);
+    const __m512i mix = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a,
+                                         0x190009, 0x180008, 0x170007, 0x160006, 0x150005, 0x140004,
+                                         0x130003, 0x120002, 0x110001, 0x100000);
+    bf16 *to = (bf16 *)(void *)tile->score;
+    for (int j = 0; j < keys; j += 2, to += 2 * TILE_Q)
+        for (int r = 0; r < ACROSS; r++) {
+            const float *at = tile->score + j * TILE_Q + r * LANES;
+            const lanes p0 = attention_exponential(at, slope, soft->shift[r]);
+            const lanes p1 = j + 1 < keys
+                                 ? attention_exponential(at + TILE_Q, slope, soft->shift[r])
+                                 : lanes_set(0);
+            soft->sum[r] = lanes_add(lanes_add(soft->sum[r], p0), p1);
+            const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(p1, p0);
+            _mm512_storeu_si512((void *)(to + 2 * r * LANES), _mm512_permutexvar_epi16(mix, both));
+        }
+}
+
+#endif
 
 #endif

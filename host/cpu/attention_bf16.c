@@ -60,43 +60,11 @@ static void add_values(const bf16 *p, const bf16 *v, int pairs_of_keys, const la
             lanes_store(o + i * TILE_Q + r * LANES, sum[i][r]);
 }
 
-static inline lanes exponential(const float *score, lanes slope, lanes shift)
-{
-    return lanes_exp2_below(lanes_fma(lanes_load(score), slope, lanes_sub(lanes_set(0), shift)));
-}
-
-/* Scores become pairs of exponentials, in the place of the first of the two: [keys / 2][TILE_Q][2].
- * A last key without a neighbour gets a 0. */
-static void exponentials(const struct attention_tile *tile, int keys,
-                         struct attention_softmax *soft)
-{
-    const lanes slope = lanes_set(tile->slope);
-    const __m512i mix = _mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a,
-                                         0x190009, 0x180008, 0x170007, 0x160006, 0x150005, 0x140004,
-                                         0x130003, 0x120002, 0x110001, 0x100000);
-    bf16 *to = (bf16 *)(void *)tile->score;
-    for (int j = 0; j < keys; j += 2, to += 2 * TILE_Q)
-        for (int r = 0; r < ACROSS; r++) {
-            const float *at = tile->score + j * TILE_Q + r * LANES;
-            const lanes p0 = exponential(at, slope, soft->shift[r]);
-            const lanes p1 =
-                j + 1 < keys ? exponential(at + TILE_Q, slope, soft->shift[r]) : lanes_set(0);
-            soft->sum[r] = lanes_add(lanes_add(soft->sum[r], p0), p1);
-            const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(p1, p0);
-            _mm512_storeu_si512((void *)(to + 2 * r * LANES), _mm512_permutexvar_epi16(mix, both));
-        }
-}
-
 void attention_tile_bf16(const struct attention_tile *tile)
 {
     const size_t d = (size_t)attention_up(tile->d, 2), width = (size_t)attention_up(tile->d, GROUP);
     struct attention_softmax soft;
-    for (int r = 0; r < ACROSS; r++) {
-        soft.largest[r] = soft.shift[r] = lanes_set(ATTENTION_MASKED);
-        soft.sum[r] = lanes_set(0);
-    }
-    for (size_t i = 0; i < width * TILE_Q; i += LANES)
-        lanes_store(tile->o + i, lanes_set(0));
+    attention_begin(tile, width, &soft);
 
     for (int first = 0; first < tile->keys; first += BLOCK) {
         const int keys = tile->keys - first < BLOCK ? tile->keys - first : BLOCK;
@@ -109,13 +77,12 @@ void attention_tile_bf16(const struct attention_tile *tile)
         if (tile->first_query >= 0 && first + keys - 1 > tile->first_query)
             attention_mask(tile, first, keys);
         attention_shift(tile, keys, &soft, fade);
-        exponentials(tile, keys, &soft);
+        attention_exponentials_bf16(tile, keys, &soft);
         for (size_t i = 0; i < width; i += GROUP)
             add_values((const bf16 *)(const void *)tile->score, v + i * (size_t)tile->keys_packed,
                        (keys + 1) / 2, fade, tile->o + i * TILE_Q);
     }
-    for (int r = 0; r < ACROSS; r++)
-        lanes_store(tile->sum + r * LANES, soft.sum[r]);
+    attention_end(tile, &soft);
 }
 
 #else

@@ -40,9 +40,7 @@ static void exponentials(const struct attention_tile *tile, int keys,
     for (int j = 0; j < keys; j++)
         for (int r = 0; r < ACROSS; r++) {
             float *at = tile->score + j * TILE_Q + r * LANES;
-            const lanes x =
-                lanes_fma(lanes_load(at), slope, lanes_sub(lanes_set(0), soft->shift[r]));
-            const lanes p = lanes_exp2_below(x);
+            const lanes p = attention_exponential(at, slope, soft->shift[r]);
             lanes_store(at, p);
             soft->sum[r] = lanes_add(soft->sum[r], p);
         }
@@ -77,12 +75,7 @@ void attention_tile_f32(const struct attention_tile *tile)
 {
     const size_t d = (size_t)tile->d, width = (size_t)attention_up(tile->d, GROUP);
     struct attention_softmax soft;
-    for (int r = 0; r < ACROSS; r++) {
-        soft.largest[r] = soft.shift[r] = lanes_set(ATTENTION_MASKED);
-        soft.sum[r] = lanes_set(0);
-    }
-    for (size_t i = 0; i < width * TILE_Q; i += LANES)
-        lanes_store(tile->o + i, lanes_set(0));
+    attention_begin(tile, width, &soft);
 
     for (int first = 0; first < tile->keys; first += BLOCK) {
         const int keys = tile->keys - first < BLOCK ? tile->keys - first : BLOCK;
@@ -100,6 +93,5 @@ void attention_tile_f32(const struct attention_tile *tile)
             add_values(tile->score, v + i * (size_t)tile->keys_packed, keys, fade,
                        tile->o + i * TILE_Q);
     }
-    for (int r = 0; r < ACROSS; r++)
-        lanes_store(tile->sum + r * LANES, soft.sum[r]);
+    attention_end(tile, &soft);
 }
