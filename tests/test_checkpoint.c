@@ -227,8 +227,14 @@ static void missing_wrong_and_extra_tensors_are_named(void **state)
     fixture_add(file, UNET "out.0.weight", DTYPE_F16, 2, shape, NULL);
     fixture_add(file, UNET "something.else", DTYPE_F16, 2, shape, NULL);
     fixture_add(file, UNET "time_embed.2.weight", DTYPE_I64, 2, (size_t[]){ 48, 48 }, NULL);
+    fixture_add(file, UNET "input_blocks.6.0.op.weight", DTYPE_F16, 2, (size_t[]){ 64, 64 },
+                NULL); /* a 3x3 cannot stand as a matrix */
     assert_int_equal(open_it(&checkpoint), STATUS_OK);
     struct module_tensors tensors;
+    assert_int_equal(
+        checkpoint_module(checkpoint, modules_find(modules, UNET "input_blocks.6.0.op"), &tensors),
+        STATUS_BAD_FILE);
+    assert_says("is [64,64], [64,64,3,3] is wanted");
     assert_int_equal(checkpoint_module(checkpoint, modules_find(modules, UNET "out.0"), &tensors),
                      STATUS_BAD_FILE);
     assert_says(UNET "out.0.weight\" is [7,5], [32] is wanted");
@@ -242,7 +248,7 @@ static void missing_wrong_and_extra_tensors_are_named(void **state)
         STATUS_BAD_FILE);
     assert_says("is of i64");
     assert_int_equal(checkpoint_check(checkpoint, modules->rows, modules->count), STATUS_BAD_FILE);
-    assert_says("and 2 more");
+    assert_says("and 3 more");
     assert_int_equal(checkpoint_extra(checkpoint, modules->rows, modules->count, remember, extra),
                      1);
     assert_string_equal(extra, UNET "something.else");

@@ -70,7 +70,7 @@ static void assert_same(const float *got, const struct tensor *want, size_t coun
 static size_t check_row(const struct lora *lora, const char *file, size_t row,
                         const struct tensor_file *expected)
 {
-    float weight[MOST] = { 0 }, bias[32] = { 0 }, base[MOST];
+    float weight[MOST] = { 0 }, bias[32] = { 0 }, base[MOST] = { 0 };
     struct lora_delta delta;
     char key[512];
     const size_t count = (size_t)rows[row].out * width_of(&rows[row]);

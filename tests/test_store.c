@@ -177,6 +177,7 @@ static void a_single_file_may_be_added(void **state)
 static void kinds_are_kept_between_runs(void **state)
 {
     (void)state;
+    static const char damage[] = "a\tb\n\0\n\t\t\t\t\nlora \t1\t2\t3\tx\nlora";
     struct store *again;
     char *cache = fixture_path(folder, "cache/kinds-here");
     for (int run = 0; run < 3; run++) {
@@ -188,7 +189,7 @@ static void kinds_are_kept_between_runs(void **state)
         }
         store_destroy(again);
         if (run == 1) /* damage costs time, nothing else */
-            fixture_bytes(cache, "kinds", "a\tb\n\0\n\t\t\t\t\nlora \t1\t2\t3\tx\n", 30);
+            fixture_bytes(cache, "kinds", damage, sizeof damage - 1);
     }
     free(cache);
 }
