@@ -199,7 +199,7 @@ static int open_fixture(void **state)
 {
     static struct fixture fixture;
     seeded_open(&fixture.seeded, SEEDED_SMALL);
-    assert_int_equal(cpu_open(0, DTYPE_F32, &fixture.ops), STATUS_OK);
+    assert_int_equal(cpu_open(1, DTYPE_F32, &fixture.ops), STATUS_OK);
     assert_int_equal(unet_create(fixture.ops, fixture.seeded.modules, &fixture.seeded.source,
                                  DTYPE_F32, &fixture.unet),
                      STATUS_OK);

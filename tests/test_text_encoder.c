@@ -53,7 +53,7 @@ struct test {
 static void open_test(struct test *t, enum seeded_which which, const int32_t *positions)
 {
     seeded_open(&t->seeded, which);
-    assert_int_equal(cpu_open(0, DTYPE_F32, &t->ops), STATUS_OK);
+    assert_int_equal(cpu_open(1, DTYPE_F32, &t->ops), STATUS_OK);
     const struct text_encoder_args args = { positions, DTYPE_F32 };
     assert_int_equal(
         text_encoder_create(t->ops, t->seeded.modules, &t->seeded.source, &args, &t->encoder),

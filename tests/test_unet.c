@@ -81,13 +81,15 @@ static void run(struct test *t, struct job *job)
         fail_msg("%s", status_text());
 }
 
-static void open_test(struct test *t, enum seeded_which which)
+static void open_threads(struct test *t, enum seeded_which which, int threads)
 {
     seeded_open(&t->seeded, which);
-    assert_int_equal(cpu_open(0, DTYPE_F32, &t->ops), STATUS_OK);
+    assert_int_equal(cpu_open(threads, DTYPE_F32, &t->ops), STATUS_OK);
     if (unet_create(t->ops, t->seeded.modules, &t->seeded.source, DTYPE_F32, &t->unet) != STATUS_OK)
         fail_msg("%s", status_text());
 }
+
+static void open_test(struct test *t, enum seeded_which which) { open_threads(t, which, 1); }
 
 static void close_test(struct test *t)
 {
@@ -167,6 +169,22 @@ static void a_picture_does_not_depend_on_its_batch(void **state)
     free(both.eps);
     free(alone.eps);
     close_test(&t);
+}
+
+static void threads_do_not_change_the_bytes(void **state)
+{
+    (void)state;
+    struct test t;
+    struct job one, two;
+    open_threads(&t, SEEDED_SMALL, 1);
+    run_small(&t, 0, 1, &one);
+    close_test(&t);
+    open_threads(&t, SEEDED_SMALL, 2);
+    run_small(&t, 0, 1, &two);
+    close_test(&t);
+    assert_memory_equal(one.eps, two.eps, ROWS * one.eps_count * sizeof(float));
+    free(one.eps);
+    free(two.eps);
 }
 
 static void three_parts_and_other_widths(void **state)
@@ -276,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_sizes_unequal_prompts_and_a_timeline),
         cmocka_unit_test(a_picture_does_not_depend_on_its_batch),
+        cmocka_unit_test(threads_do_not_change_the_bytes),
         cmocka_unit_test(three_parts_and_other_widths),
         cmocka_unit_test(a_delta_comes_off_exactly),
         cmocka_unit_test(impossible_jobs_are_refused),

@@ -73,7 +73,7 @@ static size_t decode(enum seeded_which which, int shift, const float *latent,
     struct seeded seeded;
     struct ops *ops;
     seeded_open(&seeded, which);
-    assert_int_equal(cpu_open(0, DTYPE_F32, &ops), STATUS_OK);
+    assert_int_equal(cpu_open(1, DTYPE_F32, &ops), STATUS_OK);
     *job = (struct job){ .latent = latent, .args = *args };
     const struct vae_decoder_args decoder = { DTYPE_F32, shift };
     if (vae_decoder_create(ops, seeded.modules, &seeded.source, &decoder, &job->decoder) !=

@@ -74,17 +74,17 @@ static status borrow_deltas(struct loan *loan, const struct model_source *source
 static status borrow(struct loan *loan, const struct layer *layer, const struct layer_list *list,
                      const struct model_source *source)
 {
-    *loan = (struct loan){.args = {.kind = weight_kind(layer),
-                                   .parts = layer->rows,
-                                   .in = layer->in,
-                                   .in2 = layer->in2,
-                                   .kernel = layer->kernel,
-                                   .stride = layer->stride,
-                                   .upsample = layer->upsample,
-                                   .geglu = layer->geglu,
-                                   .scale = layer->scale,
-                                   .dtype = list->dtype,
-                                   .name = layer->row[0]->name}};
+    *loan = (struct loan){ .args = { .kind = weight_kind(layer),
+                                     .parts = layer->rows,
+                                     .in = layer->in,
+                                     .in2 = layer->in2,
+                                     .kernel = layer->kernel,
+                                     .stride = layer->stride,
+                                     .upsample = layer->upsample,
+                                     .geglu = layer->geglu,
+                                     .scale = layer->scale,
+                                     .dtype = list->dtype,
+                                     .name = layer->row[0]->name } };
     for (int i = 0; i < layer->rows; i++) {
         struct weight_part *part = &loan->args.part[i];
         part->out = layer->row[i]->out;
@@ -205,16 +205,16 @@ static status find_rows(const struct modules *modules, struct layer *layer, cons
 status layer_add(struct layer_list *list, struct layer *layer, const struct layer_form *form,
                  const char *prefix, const char *names)
 {
-    static const struct layer_form plain = {0};
+    static const struct layer_form plain = { 0 };
     if (form == NULL)
         form = &plain;
-    *layer = (struct layer){.stride = form->stride ? form->stride : 1,
-                            .upsample = form->upsample ? form->upsample : 1,
-                            .geglu = form->geglu,
-                            .in2 = form->in2,
-                            .linear = form->linear,
-                            .scale = form->scale != 0.0f ? form->scale : 1.0f,
-                            .bias_scale = form->bias_scale != 0.0f ? form->bias_scale : 1.0f};
+    *layer = (struct layer){ .stride = form->stride ? form->stride : 1,
+                             .upsample = form->upsample ? form->upsample : 1,
+                             .geglu = form->geglu,
+                             .in2 = form->in2,
+                             .linear = form->linear,
+                             .scale = form->scale != 0.0f ? form->scale : 1.0f,
+                             .bias_scale = form->bias_scale != 0.0f ? form->bias_scale : 1.0f };
     TRY(find_rows(list->modules, layer, prefix, names));
     TRY(list_append(list, layer));
     return build(list, layer);
@@ -241,5 +241,5 @@ void layers_free(struct layer_list *list)
         list->ops->weight_destroy(list->ops, list->layer[i]->beta);
     }
     free(list->layer);
-    *list = (struct layer_list){0};
+    *list = (struct layer_list){ 0 };
 }

@@ -36,13 +36,13 @@ static void add(struct build *b, enum module_kind kind, int out, int in, int ker
     const int length = vsnprintf(name, NAME_BYTES, format, args);
     va_end(args);
     table->names_used += (size_t)length + 1;
-    table->rows[table->count++] = (struct module_row){.name = name,
-                                                      .part = b->part,
-                                                      .kind = kind,
-                                                      .has_bias = has_bias,
-                                                      .out = out,
-                                                      .in = in,
-                                                      .kernel = kernel};
+    table->rows[table->count++] = (struct module_row){ .name = name,
+                                                       .part = b->part,
+                                                       .kind = kind,
+                                                       .has_bias = has_bias,
+                                                       .out = out,
+                                                       .in = in,
+                                                       .kernel = kernel };
 }
 
 static void add_norm(struct build *b, int c, const char *prefix, const char *name)
@@ -236,19 +236,19 @@ static void add_encoder(struct build *b, const struct sd1_sizes *z)
 
 struct sd1_sizes modules_sd1_sizes(void)
 {
-    return (struct sd1_sizes){.vocabulary = 49408,
-                              .positions = 77,
-                              .text_width = 768,
-                              .text_layers = 12,
-                              .text_heads = 12,
-                              .text_ff = 3072,
-                              .unet_in = 4,
-                              .unet_out = 4,
-                              .unet_width = {320, 640, 1280, 1280},
-                              .unet_time = 1280,
-                              .vae_z = 4,
-                              .decoder_width = {128, 256, 512, 512},
-                              .encoder_width = {128, 256, 512, 512}};
+    return (struct sd1_sizes){ .vocabulary = 49408,
+                               .positions = 77,
+                               .text_width = 768,
+                               .text_layers = 12,
+                               .text_heads = 12,
+                               .text_ff = 3072,
+                               .unet_in = 4,
+                               .unet_out = 4,
+                               .unet_width = { 320, 640, 1280, 1280 },
+                               .unet_time = 1280,
+                               .vae_z = 4,
+                               .decoder_width = { 128, 256, 512, 512 },
+                               .encoder_width = { 128, 256, 512, 512 } };
 }
 
 static status check_range(const char *what, int value, int most)
@@ -311,12 +311,12 @@ status modules_create(const struct sd1_sizes *sizes, struct modules **out)
         return status_fail(STATUS_NO_MEMORY, "model: no memory for a table of %zu modules", most);
     }
     table->sizes = *sizes;
-    add_text(&(struct build){table, MODULE_TEXT}, sizes);
-    add_unet(&(struct build){table, MODULE_UNET}, sizes);
-    add_decoder(&(struct build){table, MODULE_VAE}, sizes);
+    add_text(&(struct build){ table, MODULE_TEXT }, sizes);
+    add_unet(&(struct build){ table, MODULE_UNET }, sizes);
+    add_decoder(&(struct build){ table, MODULE_VAE }, sizes);
     table->encoder_first = table->count;
     if (sizes->encoder_width[0] != 0)
-        add_encoder(&(struct build){table, MODULE_VAE}, sizes);
+        add_encoder(&(struct build){ table, MODULE_VAE }, sizes);
     *out = table;
     return STATUS_OK;
 }

@@ -9,11 +9,12 @@ status res_block_create(struct layer_list *list, const char *prefix, const struc
     TRY(layer_add(list, &block->norm1, NULL, prefix, names->norm1));
     TRY(layer_add(list, &block->conv1, NULL, prefix, names->conv1));
     TRY(layer_add(list, &block->norm2, NULL, prefix, names->norm2));
-    TRY(layer_add(list, &block->conv2, &(struct layer_form){.scale = stream}, prefix,
+    TRY(layer_add(list, &block->conv2, &(struct layer_form){ .scale = stream }, prefix,
                   names->conv2));
     if (c + c2 != block->conv1.out)
-        TRY(layer_add(list, &block->shortcut, &(struct layer_form){.in2 = c2, .bias_scale = stream},
-                      prefix, names->shortcut));
+        TRY(layer_add(list, &block->shortcut,
+                      &(struct layer_form){ .in2 = c2, .bias_scale = stream }, prefix,
+                      names->shortcut));
     return STATUS_OK;
 }
 
@@ -28,7 +29,7 @@ status res_block_run(const struct runner *run, const struct res_block *block,
     struct feature normed, hidden;
 
     if (block->shortcut.weight != NULL) {
-        const struct feature bare = {y->data, NULL, y->n, y->h, y->w, y->c};
+        const struct feature bare = { y->data, NULL, y->n, y->h, y->w, y->c };
         TRY(feature_conv(run, &block->shortcut, x, x2, NULL, NULL, &bare));
         residual = y;
     }

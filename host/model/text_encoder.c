@@ -121,8 +121,8 @@ static status create(struct text_encoder *encoder, const struct model_source *so
         return status_fail(STATUS_NO_MEMORY, "text encoder: no memory for %d layers",
                            encoder->layers);
     TRY(keep_position_ids(encoder, position_ids));
-    struct ordered_source ordered = {source, encoder, NULL};
-    const struct model_source wrapped = {&ordered, ordered_get, ordered_deltas, ordered_done};
+    struct ordered_source ordered = { source, encoder, NULL };
+    const struct model_source wrapped = { &ordered, ordered_get, ordered_deltas, ordered_done };
     encoder->list.source = &wrapped;
     const status code = build(encoder);
     encoder->list.source = NULL;
@@ -138,13 +138,14 @@ status text_encoder_create(struct ops *ops, const struct modules *modules,
     struct text_encoder *encoder = malloc(sizeof *encoder);
     if (encoder == NULL)
         return status_fail(STATUS_NO_MEMORY, "text encoder: no memory");
-    *encoder = (struct text_encoder){.run = {ops, args->dtype},
-                                     .list = {.ops = ops, .modules = modules, .dtype = args->dtype},
-                                     .layers = z->text_layers,
-                                     .heads = z->text_heads,
-                                     .positions = z->positions,
-                                     .width = z->text_width,
-                                     .ff = z->text_ff};
+    *encoder =
+        (struct text_encoder){ .run = { ops, args->dtype },
+                               .list = { .ops = ops, .modules = modules, .dtype = args->dtype },
+                               .layers = z->text_layers,
+                               .heads = z->text_heads,
+                               .positions = z->positions,
+                               .width = z->text_width,
+                               .ff = z->text_ff };
     const status code = create(encoder, source, args->position_ids);
     if (code != STATUS_OK) {
         text_encoder_destroy(encoder);
@@ -167,8 +168,8 @@ void text_encoder_destroy(struct text_encoder *encoder)
 status text_encoder_fuse(struct text_encoder *encoder, const struct model_source *source,
                          const unsigned char *touched)
 {
-    struct ordered_source ordered = {source, encoder, NULL};
-    const struct model_source wrapped = {&ordered, ordered_get, ordered_deltas, ordered_done};
+    struct ordered_source ordered = { source, encoder, NULL };
+    const struct model_source wrapped = { &ordered, ordered_get, ordered_deltas, ordered_done };
     return layers_fuse(&encoder->list, &wrapped, touched);
 }
 
@@ -190,31 +191,31 @@ static status run_attention(const struct text_encoder *encoder, const struct tex
     TRY(token_norm(run, &layer->norm1, m->x, n * s, m->normed));
     TRY(token_linear(
         run, &(struct token_linear){
-                 .layer = &layer->qkv, .x = m->normed, .n_x = n, .y = m->wide, .n = n, .s = s}));
-    TRY(run->ops->attention(run->ops, &(struct attention_args){.q = m->wide,
-                                                               .k = element(run, m->wide, c),
-                                                               .v = element(run, m->wide, 2 * c),
-                                                               .y = mixed,
-                                                               .dtype = run->dtype,
-                                                               .n = n,
-                                                               .n_q = n,
-                                                               .n_kv = n,
-                                                               .heads = encoder->heads,
-                                                               .d = d,
-                                                               .s_q = s,
-                                                               .s_kv = s,
-                                                               .q_stride = 3 * c,
-                                                               .kv_stride = 3 * c,
-                                                               .causal = 1,
-                                                               .scale = 1.0f / sqrtf((float)d)}));
-    return token_linear(run, &(struct token_linear){.layer = &layer->out,
-                                                    .x = mixed,
-                                                    .n_x = n,
-                                                    .residual = m->x,
-                                                    .n_residual = n,
-                                                    .y = m->x,
-                                                    .n = n,
-                                                    .s = s});
+                 .layer = &layer->qkv, .x = m->normed, .n_x = n, .y = m->wide, .n = n, .s = s }));
+    TRY(run->ops->attention(run->ops, &(struct attention_args){ .q = m->wide,
+                                                                .k = element(run, m->wide, c),
+                                                                .v = element(run, m->wide, 2 * c),
+                                                                .y = mixed,
+                                                                .dtype = run->dtype,
+                                                                .n = n,
+                                                                .n_q = n,
+                                                                .n_kv = n,
+                                                                .heads = encoder->heads,
+                                                                .d = d,
+                                                                .s_q = s,
+                                                                .s_kv = s,
+                                                                .q_stride = 3 * c,
+                                                                .kv_stride = 3 * c,
+                                                                .causal = 1,
+                                                                .scale = 1.0f / sqrtf((float)d) }));
+    return token_linear(run, &(struct token_linear){ .layer = &layer->out,
+                                                     .x = mixed,
+                                                     .n_x = n,
+                                                     .residual = m->x,
+                                                     .n_residual = n,
+                                                     .y = m->x,
+                                                     .n = n,
+                                                     .s = s });
 }
 
 static status run_feed_forward(const struct text_encoder *encoder, const struct text_layer *layer,
@@ -223,21 +224,21 @@ static status run_feed_forward(const struct text_encoder *encoder, const struct 
     const struct runner *run = &encoder->run;
     const int s = encoder->positions;
     TRY(token_norm(run, &layer->norm2, m->x, n * s, m->normed));
-    TRY(token_linear(run, &(struct token_linear){.layer = &layer->fc1,
-                                                 .x = m->normed,
-                                                 .n_x = n,
-                                                 .y = m->wide,
-                                                 .n = n,
-                                                 .s = s,
-                                                 .act = ACT_QUICK_GELU}));
-    return token_linear(run, &(struct token_linear){.layer = &layer->fc2,
-                                                    .x = m->wide,
-                                                    .n_x = n,
-                                                    .residual = m->x,
-                                                    .n_residual = n,
-                                                    .y = m->x,
-                                                    .n = n,
-                                                    .s = s});
+    TRY(token_linear(run, &(struct token_linear){ .layer = &layer->fc1,
+                                                  .x = m->normed,
+                                                  .n_x = n,
+                                                  .y = m->wide,
+                                                  .n = n,
+                                                  .s = s,
+                                                  .act = ACT_QUICK_GELU }));
+    return token_linear(run, &(struct token_linear){ .layer = &layer->fc2,
+                                                     .x = m->wide,
+                                                     .n_x = n,
+                                                     .residual = m->x,
+                                                     .n_residual = n,
+                                                     .y = m->x,
+                                                     .n = n,
+                                                     .s = s });
 }
 
 static status run_alloc(const struct text_encoder *encoder, int n, struct text_memory *m)
@@ -263,16 +264,16 @@ status text_encoder_run(struct text_encoder *encoder, const struct text_run_args
     const size_t mark = ops->mark(ops);
     struct text_memory m;
     TRY(run_alloc(encoder, n, &m));
-    TRY(ops->embed(ops, &(struct embed_args){.token = encoder->token.weight,
-                                             .position = encoder->position.weight,
-                                             .ids = args->ids,
-                                             .patch = args->patch,
-                                             .patches = args->patches,
-                                             .y = m.x,
-                                             .dtype = run->dtype,
-                                             .n = n,
-                                             .s = s,
-                                             .c = encoder->width}));
+    TRY(ops->embed(ops, &(struct embed_args){ .token = encoder->token.weight,
+                                              .position = encoder->position.weight,
+                                              .ids = args->ids,
+                                              .patch = args->patch,
+                                              .patches = args->patches,
+                                              .y = m.x,
+                                              .dtype = run->dtype,
+                                              .n = n,
+                                              .s = s,
+                                              .c = encoder->width }));
     for (int i = 0; i < encoder->layers - (args->clip_skip - 1); i++) {
         TRY(run_attention(encoder, &encoder->layer[i], n, &m));
         TRY(run_feed_forward(encoder, &encoder->layer[i], n, &m));

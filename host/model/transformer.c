@@ -11,7 +11,7 @@ status transformer_create(struct layer_list *list, const char *prefix,
                           struct transformer *transformer)
 {
     struct transformer *t = transformer;
-    const struct layer_form geglu = {.geglu = 1};
+    const struct layer_form geglu = { .geglu = 1 };
     TRY(layer_add(list, &t->norm, NULL, prefix, "norm"));
     TRY(layer_add(list, &t->proj_in, NULL, prefix, "proj_in"));
     TRY(layer_add(list, &t->norm1, NULL, prefix, "transformer_blocks.0.norm1"));
@@ -41,12 +41,12 @@ status transformer_prepare(const struct runner *run, struct transformer *transfo
 {
     transformer->context = memory;
     const int n = shape->contexts * shape->parts;
-    return token_linear(run, &(struct token_linear){.layer = &transformer->kv,
-                                                    .x = context,
-                                                    .n_x = n,
-                                                    .y = memory,
-                                                    .n = n,
-                                                    .s = shape->tokens});
+    return token_linear(run, &(struct token_linear){ .layer = &transformer->kv,
+                                                     .x = context,
+                                                     .n_x = n,
+                                                     .y = memory,
+                                                     .n = n,
+                                                     .s = shape->tokens });
 }
 
 /* ---- the three branches ----------------------------------------------------------------- */
@@ -65,37 +65,37 @@ static status self_attention(const struct runner *run, const struct transformer 
 {
     const size_t c = (size_t)a->c, rows = (size_t)a->n_x * a->s;
     TRY(token_norm(run, &t->norm1, a->x, a->n_x * a->s, a->normed));
-    TRY(token_linear(run, &(struct token_linear){.layer = &t->qkv,
-                                                 .x = a->normed,
-                                                 .n_x = a->n_x,
-                                                 .y = a->wide,
-                                                 .n = a->n_x,
-                                                 .s = a->s}));
+    TRY(token_linear(run, &(struct token_linear){ .layer = &t->qkv,
+                                                  .x = a->normed,
+                                                  .n_x = a->n_x,
+                                                  .y = a->wide,
+                                                  .n = a->n_x,
+                                                  .s = a->s }));
     void *mixed = (void *)element(run, a->wide, rows * QKV * c);
     TRY(run->ops->attention(
-        run->ops, &(struct attention_args){.q = a->wide,
-                                           .k = element(run, a->wide, c),
-                                           .v = element(run, a->wide, 2 * c),
-                                           .y = mixed,
-                                           .dtype = run->dtype,
-                                           .n = a->n_x,
-                                           .n_q = a->n_x,
-                                           .n_kv = a->n_x,
-                                           .heads = HEADS,
-                                           .d = a->c / HEADS,
-                                           .s_q = a->s,
-                                           .s_kv = a->s,
-                                           .q_stride = QKV * c,
-                                           .kv_stride = QKV * c,
-                                           .scale = 1.0f / sqrtf((float)(a->c / HEADS))}));
-    return token_linear(run, &(struct token_linear){.layer = &t->out1,
-                                                    .x = mixed,
-                                                    .n_x = a->n_x,
-                                                    .residual = a->x,
-                                                    .n_residual = a->n_x,
-                                                    .y = a->x,
-                                                    .n = a->n_x,
-                                                    .s = a->s});
+        run->ops, &(struct attention_args){ .q = a->wide,
+                                            .k = element(run, a->wide, c),
+                                            .v = element(run, a->wide, 2 * c),
+                                            .y = mixed,
+                                            .dtype = run->dtype,
+                                            .n = a->n_x,
+                                            .n_q = a->n_x,
+                                            .n_kv = a->n_x,
+                                            .heads = HEADS,
+                                            .d = a->c / HEADS,
+                                            .s_q = a->s,
+                                            .s_kv = a->s,
+                                            .q_stride = QKV * c,
+                                            .kv_stride = QKV * c,
+                                            .scale = 1.0f / sqrtf((float)(a->c / HEADS)) }));
+    return token_linear(run, &(struct token_linear){ .layer = &t->out1,
+                                                     .x = mixed,
+                                                     .n_x = a->n_x,
+                                                     .residual = a->x,
+                                                     .n_residual = a->n_x,
+                                                     .y = a->x,
+                                                     .n = a->n_x,
+                                                     .s = a->s });
 }
 
 static status cross_attention(const struct runner *run, const struct transformer *t,
@@ -107,36 +107,36 @@ static status cross_attention(const struct runner *run, const struct transformer
     TRY(token_linear(
         run,
         &(struct token_linear){
-            .layer = &t->q, .x = a->normed, .n_x = a->n_x, .y = a->wide, .n = a->n_x, .s = a->s}));
+            .layer = &t->q, .x = a->normed, .n_x = a->n_x, .y = a->wide, .n = a->n_x, .s = a->s }));
     void *mixed = (void *)element(run, a->wide, rows * c);
     const size_t stride = (size_t)shape->parts * shape->tokens * KV * c;
     TRY(run->ops->attention(
-        run->ops, &(struct attention_args){.q = a->wide,
-                                           .k = t->context,
-                                           .v = element(run, t->context, c),
-                                           .y = mixed,
-                                           .key_len = shape->len,
-                                           .dtype = run->dtype,
-                                           .n = a->n,
-                                           .n_q = a->n_x,
-                                           .n_kv = shape->parts,
-                                           .heads = HEADS,
-                                           .d = a->c / HEADS,
-                                           .s_q = a->s,
-                                           .s_kv = shape->tokens,
-                                           .q_stride = c,
-                                           .kv_stride = KV * c,
-                                           .kv_context_stride = many ? stride : 0,
-                                           .context_lens = many && shape->len != NULL,
-                                           .scale = 1.0f / sqrtf((float)(a->c / HEADS))}));
-    return token_linear(run, &(struct token_linear){.layer = &t->out2,
-                                                    .x = mixed,
-                                                    .n_x = a->n,
-                                                    .residual = a->x,
-                                                    .n_residual = a->n_x,
-                                                    .y = a->y,
-                                                    .n = a->n,
-                                                    .s = a->s});
+        run->ops, &(struct attention_args){ .q = a->wide,
+                                            .k = t->context,
+                                            .v = element(run, t->context, c),
+                                            .y = mixed,
+                                            .key_len = shape->len,
+                                            .dtype = run->dtype,
+                                            .n = a->n,
+                                            .n_q = a->n_x,
+                                            .n_kv = shape->parts,
+                                            .heads = HEADS,
+                                            .d = a->c / HEADS,
+                                            .s_q = a->s,
+                                            .s_kv = shape->tokens,
+                                            .q_stride = c,
+                                            .kv_stride = KV * c,
+                                            .kv_context_stride = many ? stride : 0,
+                                            .context_lens = many && shape->len != NULL,
+                                            .scale = 1.0f / sqrtf((float)(a->c / HEADS)) }));
+    return token_linear(run, &(struct token_linear){ .layer = &t->out2,
+                                                     .x = mixed,
+                                                     .n_x = a->n,
+                                                     .residual = a->x,
+                                                     .n_residual = a->n_x,
+                                                     .y = a->y,
+                                                     .n = a->n,
+                                                     .s = a->s });
 }
 
 static status feed_forward(const struct runner *run, const struct transformer *t,
@@ -146,15 +146,15 @@ static status feed_forward(const struct runner *run, const struct transformer *t
     TRY(token_linear(
         run,
         &(struct token_linear){
-            .layer = &t->ff_in, .x = a->normed, .n_x = a->n, .y = a->wide, .n = a->n, .s = a->s}));
-    return token_linear(run, &(struct token_linear){.layer = &t->ff_out,
-                                                    .x = a->wide,
-                                                    .n_x = a->n,
-                                                    .residual = a->y,
-                                                    .n_residual = a->n,
-                                                    .y = a->y,
-                                                    .n = a->n,
-                                                    .s = a->s});
+            .layer = &t->ff_in, .x = a->normed, .n_x = a->n, .y = a->wide, .n = a->n, .s = a->s }));
+    return token_linear(run, &(struct token_linear){ .layer = &t->ff_out,
+                                                     .x = a->wide,
+                                                     .n_x = a->n,
+                                                     .residual = a->y,
+                                                     .n_residual = a->n,
+                                                     .y = a->y,
+                                                     .n = a->n,
+                                                     .s = a->s });
 }
 
 /* ---- the block -------------------------------------------------------------------------- */
@@ -176,11 +176,11 @@ status transformer_run(const struct runner *run, const struct transformer *trans
 {
     struct ops *ops = run->ops;
     const size_t mark = ops->mark(ops);
-    struct tokens a = {.n_x = x->n, .n = y->n, .s = x->h * x->w, .c = x->c};
+    struct tokens a = { .n_x = x->n, .n = y->n, .s = x->h * x->w, .c = x->c };
     TRY(alloc_tokens(run, &a));
 
-    struct feature normed = {.data = a.normed};
-    const struct feature projected = {a.x, NULL, x->n, x->h, x->w, x->c};
+    struct feature normed = { .data = a.normed };
+    const struct feature projected = { a.x, NULL, x->n, x->h, x->w, x->c };
     TRY(feature_norm(run, &transformer->norm, x, NULL, 0, NORM_EPS, &normed));
     TRY(feature_conv(run, &transformer->proj_in, &normed, NULL, NULL, NULL, &projected));
 
@@ -188,7 +188,7 @@ status transformer_run(const struct runner *run, const struct transformer *trans
     TRY(cross_attention(run, transformer, shape, &a));
     TRY(feed_forward(run, transformer, &a));
 
-    const struct feature mixed = {a.y, NULL, y->n, y->h, y->w, y->c};
+    const struct feature mixed = { a.y, NULL, y->n, y->h, y->w, y->c };
     TRY(feature_conv(run, &transformer->proj_out, &mixed, NULL, NULL, x, y));
     ops->release(ops, mark);
     return STATUS_OK;

@@ -18,8 +18,8 @@ enum {
 
 static const float RES_EPS = 1e-5f;
 
-static const struct res_names names = {"in_layers.0", "in_layers.2", "out_layers.0", "out_layers.3",
-                                       "skip_connection"};
+static const struct res_names names = { "in_layers.0", "in_layers.2", "out_layers.0",
+                                        "out_layers.3", "skip_connection" };
 
 struct unet_block {
     struct res_block res;
@@ -71,7 +71,8 @@ static status create_down(struct unet *unet, int i)
         snprintf(p, sizeof p, PREFIX "input_blocks.%d.0.", i);
         block->has_resample = 1;
         block->level = level + 1;
-        TRY(layer_add(&unet->layers, &block->resample, &(struct layer_form){.stride = 2}, p, "op"));
+        TRY(layer_add(&unet->layers, &block->resample, &(struct layer_form){ .stride = 2 }, p,
+                      "op"));
         block->c = block->resample.out;
         return STATUS_OK;
     }
@@ -103,7 +104,7 @@ static status create_up(struct unet *unet, int i, int c)
         return STATUS_OK;
     snprintf(p, sizeof p, PREFIX "output_blocks.%d.%d.", i, block->has_transformer ? 2 : 1);
     block->has_resample = 1;
-    return layer_add(&unet->layers, &block->resample, &(struct layer_form){.upsample = 2}, p,
+    return layer_add(&unet->layers, &block->resample, &(struct layer_form){ .upsample = 2 }, p,
                      "conv");
 }
 
@@ -130,9 +131,9 @@ status unet_create(struct ops *ops, const struct modules *modules,
     struct unet *unet = calloc(1, sizeof *unet);
     if (unet == NULL)
         return status_fail(STATUS_NO_MEMORY, "unet: no memory for its layers");
-    unet->run = (struct runner){ops, dtype};
+    unet->run = (struct runner){ ops, dtype };
     unet->layers =
-        (struct layer_list){.ops = ops, .modules = modules, .source = source, .dtype = dtype};
+        (struct layer_list){ .ops = ops, .modules = modules, .source = source, .dtype = dtype };
     unet->c_latent = modules->sizes.unet_in;
     const status code = build(unet);
     unet->layers.source = NULL;
@@ -180,7 +181,7 @@ static status alloc_block(struct unet *unet, struct unet_block *block, const voi
     if (block->has_res) {
         void *add;
         TRY(ops->alloc(ops, feature_bytes(&unet->run, 1, unet->job.rows, 1, block->c), &add));
-        block->add = (struct feature_add){add, (size_t)block->c};
+        block->add = (struct feature_add){ add, (size_t)block->c };
     }
     if (block->has_transformer) {
         const size_t count = transformer_context_elements(&block->transformer, &unet->context);
@@ -194,12 +195,12 @@ static status alloc_block(struct unet *unet, struct unet_block *block, const voi
 static status fill_block(struct unet *unet, struct unet_block *block, const void *emb)
 {
     if (block->has_res)
-        TRY(token_linear(&unet->run, &(struct token_linear){.layer = &block->emb,
-                                                            .x = emb,
-                                                            .n_x = 1,
-                                                            .y = (void *)block->add.data,
-                                                            .n = 1,
-                                                            .s = unet->job.rows}));
+        TRY(token_linear(&unet->run, &(struct token_linear){ .layer = &block->emb,
+                                                             .x = emb,
+                                                             .n_x = 1,
+                                                             .y = (void *)block->add.data,
+                                                             .n = 1,
+                                                             .s = unet->job.rows }));
     if (block->has_transformer)
         TRY(transformer_prepare(&unet->run, &block->transformer, &unet->context, unet->job.context,
                                 (void *)block->transformer.context));
@@ -219,21 +220,21 @@ static status embed_time(struct unet *unet, void **emb)
     TRY(run->ops->time_embed(
         run->ops,
         &(struct time_embed_args){
-            .t = unet->job.t, .y = wave, .dtype = run->dtype, .rows = rows, .c = unet->time0.in}));
-    TRY(token_linear(run, &(struct token_linear){.layer = &unet->time0,
-                                                 .x = wave,
-                                                 .n_x = 1,
-                                                 .y = hidden,
-                                                 .n = 1,
-                                                 .s = rows,
-                                                 .act = ACT_SILU}));
-    return token_linear(run, &(struct token_linear){.layer = &unet->time2,
-                                                    .x = hidden,
-                                                    .n_x = 1,
-                                                    .y = *emb,
-                                                    .n = 1,
-                                                    .s = rows,
-                                                    .act = ACT_SILU});
+            .t = unet->job.t, .y = wave, .dtype = run->dtype, .rows = rows, .c = unet->time0.in }));
+    TRY(token_linear(run, &(struct token_linear){ .layer = &unet->time0,
+                                                  .x = wave,
+                                                  .n_x = 1,
+                                                  .y = hidden,
+                                                  .n = 1,
+                                                  .s = rows,
+                                                  .act = ACT_SILU }));
+    return token_linear(run, &(struct token_linear){ .layer = &unet->time2,
+                                                     .x = hidden,
+                                                     .n_x = 1,
+                                                     .y = *emb,
+                                                     .n = 1,
+                                                     .s = rows,
+                                                     .act = ACT_SILU });
 }
 
 static status check_job(const struct unet *unet, const struct unet_job *job)
@@ -263,7 +264,7 @@ status unet_prepare(struct unet *unet, const struct unet_job *job)
     TRY(check_job(unet, job));
     unet->job = *job;
     unet->context =
-        (struct context_shape){job->contexts, job->parts, job->tokens, job->context_len};
+        (struct context_shape){ job->contexts, job->parts, job->tokens, job->context_len };
     TRY(each_block(unet, alloc_block, NULL));
 
     const size_t mark = ops->mark(ops);
@@ -368,7 +369,7 @@ static status run_out(const struct unet *unet, const struct feature *x, void *ep
 {
     const struct runner *run = &unet->run;
     struct feature normed;
-    const struct feature y = {eps, NULL, x->n, x->h, x->w, unet->c_latent};
+    const struct feature y = { eps, NULL, x->n, x->h, x->w, unet->c_latent };
     TRY(feature_alloc(run, x->n, x->h, x->w, x->c, 0, &normed));
     TRY(feature_norm(run, &unet->norm_out, x, NULL, 1, RES_EPS, &normed));
     return feature_conv(run, &unet->conv_out, &normed, NULL, NULL, NULL, &y);
@@ -383,7 +384,7 @@ status unet_evaluate(struct unet *unet, const void *x, void *eps)
         return status_fail(STATUS_MISUSE, "unet: evaluated without a prepared job");
 
     const size_t mark = ops->mark(ops);
-    const struct feature input = {(void *)x, NULL, job->n, job->h, job->w, unet->c_latent};
+    const struct feature input = { (void *)x, NULL, job->n, job->h, job->w, unet->c_latent };
     struct feature skip[BLOCKS];
     TRY(feature_alloc(run, job->n, job->h, job->w, unet->down[0].c, 1, &skip[0]));
     TRY(feature_conv(run, &unet->conv_in, &input, NULL, NULL, NULL, &skip[0]));

@@ -22,7 +22,7 @@ static const float UNSCALE = (float)(1.0 / 0.18215); /* ldm's scale_factor, undo
 /* Pictures are decoded together up to this many pixels: more would gain nothing and cost memory. */
 static const size_t PIXELS_AT_ONCE = 512 * 512;
 
-static const struct res_names names = {"norm1", "conv1", "norm2", "conv2", "nin_shortcut"};
+static const struct res_names names = { "norm1", "conv1", "norm2", "conv2", "nin_shortcut" };
 
 struct vae_attention {
     struct layer norm, qkv, out;
@@ -45,8 +45,8 @@ struct vae_decoder {
 static status create_middle(struct vae_decoder *d, int c)
 {
     struct layer_list *list = &d->layers;
-    const struct layer_form scaled = {.scale = d->stream, .linear = 1};
-    const struct layer_form linear = {.linear = 1};
+    const struct layer_form scaled = { .scale = d->stream, .linear = 1 };
+    const struct layer_form linear = { .linear = 1 };
     TRY(res_block_create(list, PREFIX "decoder.mid.block_1.", &names, c, 0, d->stream, EPS,
                          &d->middle[0]));
     TRY(layer_add(list, &d->attention.norm, NULL, PREFIX, "decoder.mid.attn_1.norm"));
@@ -67,14 +67,14 @@ static status create_level(struct vae_decoder *d, int level, int *c)
     if (level == 0)
         return STATUS_OK;
     snprintf(p, sizeof p, PREFIX "decoder.up.%d.upsample.", level);
-    const struct layer_form form = {.upsample = 2, .bias_scale = d->stream};
+    const struct layer_form form = { .upsample = 2, .bias_scale = d->stream };
     return layer_add(&d->layers, &d->upsample[level], &form, p, "conv");
 }
 
 static status build(struct vae_decoder *d)
 {
     struct layer_list *list = &d->layers;
-    const struct layer_form scaled = {.scale = d->stream};
+    const struct layer_form scaled = { .scale = d->stream };
     TRY(layer_add(list, &d->post_quant, NULL, PREFIX, "post_quant_conv"));
     TRY(layer_add(list, &d->conv_in, &scaled, PREFIX, "decoder.conv_in"));
     int c = d->conv_in.out;
@@ -95,9 +95,10 @@ status vae_decoder_create(struct ops *ops, const struct modules *modules,
     struct vae_decoder *d = calloc(1, sizeof *d);
     if (d == NULL)
         return status_fail(STATUS_NO_MEMORY, "vae: no memory for its layers");
-    d->run = (struct runner){ops, args->dtype};
-    d->layers =
-        (struct layer_list){.ops = ops, .modules = modules, .source = source, .dtype = args->dtype};
+    d->run = (struct runner){ ops, args->dtype };
+    d->layers = (struct layer_list){
+        .ops = ops, .modules = modules, .source = source, .dtype = args->dtype
+    };
     d->stream = ldexpf(1.0f, -args->shift);
     d->c_latent = modules->sizes.vae_z;
     const status code = build(d);
@@ -137,36 +138,36 @@ static status run_attention(const struct vae_decoder *d, const struct feature *x
     TRY(feature_alloc(run, x->n, x->h, x->w, x->c, 0, &normed));
     TRY(feature_alloc(run, x->n, x->h, x->w, 3 * x->c, 0, &qkv));
     TRY(feature_norm(run, &d->attention.norm, x, NULL, 0, EPS * d->stream * d->stream, &normed));
-    TRY(token_linear(run, &(struct token_linear){.layer = &d->attention.qkv,
-                                                 .x = normed.data,
-                                                 .n_x = x->n,
-                                                 .y = qkv.data,
-                                                 .n = x->n,
-                                                 .s = s}));
-    TRY(ops->attention(ops, &(struct attention_args){.q = qkv.data,
-                                                     .k = element(run, qkv.data, c),
-                                                     .v = element(run, qkv.data, 2 * c),
-                                                     .y = normed.data,
-                                                     .dtype = run->dtype,
-                                                     .n = x->n,
-                                                     .n_q = x->n,
-                                                     .n_kv = x->n,
-                                                     .heads = 1,
-                                                     .d = x->c,
-                                                     .s_q = s,
-                                                     .s_kv = s,
-                                                     .q_stride = 3 * c,
-                                                     .kv_stride = 3 * c,
-                                                     .scale = 1.0f / sqrtf((float)x->c)}));
-    TRY(token_linear(run, &(struct token_linear){.layer = &d->attention.out,
-                                                 .x = normed.data,
-                                                 .n_x = x->n,
-                                                 .residual = x->data,
-                                                 .n_residual = x->n,
-                                                 .y = x->data,
-                                                 .stats = x->stats,
-                                                 .n = x->n,
-                                                 .s = s}));
+    TRY(token_linear(run, &(struct token_linear){ .layer = &d->attention.qkv,
+                                                  .x = normed.data,
+                                                  .n_x = x->n,
+                                                  .y = qkv.data,
+                                                  .n = x->n,
+                                                  .s = s }));
+    TRY(ops->attention(ops, &(struct attention_args){ .q = qkv.data,
+                                                      .k = element(run, qkv.data, c),
+                                                      .v = element(run, qkv.data, 2 * c),
+                                                      .y = normed.data,
+                                                      .dtype = run->dtype,
+                                                      .n = x->n,
+                                                      .n_q = x->n,
+                                                      .n_kv = x->n,
+                                                      .heads = 1,
+                                                      .d = x->c,
+                                                      .s_q = s,
+                                                      .s_kv = s,
+                                                      .q_stride = 3 * c,
+                                                      .kv_stride = 3 * c,
+                                                      .scale = 1.0f / sqrtf((float)x->c) }));
+    TRY(token_linear(run, &(struct token_linear){ .layer = &d->attention.out,
+                                                  .x = normed.data,
+                                                  .n_x = x->n,
+                                                  .residual = x->data,
+                                                  .n_residual = x->n,
+                                                  .y = x->data,
+                                                  .stats = x->stats,
+                                                  .n = x->n,
+                                                  .s = s }));
     ops->release(ops, mark);
     return STATUS_OK;
 }
@@ -234,16 +235,16 @@ static status decode_group(const struct vae_decoder *d, const float *latent, int
     struct feature scaled, z, x;
     TRY(feature_alloc(run, n, h, w, d->c_latent, 0, &scaled));
     TRY(feature_alloc(run, n, h, w, d->c_latent, 0, &z));
-    TRY(ops->scale(ops, &(struct scale_args){.x = latent,
-                                             .y = scaled.data,
-                                             .dtype = run->dtype,
-                                             .scale = UNSCALE,
-                                             .count = (size_t)n * h * w * d->c_latent}));
+    TRY(ops->scale(ops, &(struct scale_args){ .x = latent,
+                                              .y = scaled.data,
+                                              .dtype = run->dtype,
+                                              .scale = UNSCALE,
+                                              .count = (size_t)n * h * w * d->c_latent }));
     TRY(feature_conv(run, &d->post_quant, &scaled, NULL, NULL, NULL, &z));
     TRY(feature_alloc(run, n, SCALE_DOWN * h, SCALE_DOWN * w, d->norm_out.out, 1, &x));
     TRY(run_level(d, 0, &z, &x));
 
-    const struct feature picture = {out, NULL, n, x.h, x.w, d->conv_out.out};
+    const struct feature picture = { out, NULL, n, x.h, x.w, d->conv_out.out };
     TRY(feature_norm(run, &d->norm_out, &x, NULL, 1, EPS * d->stream * d->stream, &x));
     x.stats = NULL;
     TRY(feature_conv(run, &d->conv_out, &x, NULL, NULL, NULL, &picture));
