@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { BLOCK = 8, BAND_PIXELS = 16384 };
+#include "host/cpu/band.h"
+
+enum { BLOCK = 8 };
 
 int cpu_blocked_wins(const struct cpu_product *product, const struct cpu_matrix *matrix)
 {
@@ -16,28 +18,10 @@ int cpu_blocked_wins(const struct cpu_product *product, const struct cpu_matrix 
            matrix->out >= 2 * BLOCK;
 }
 
-static int band_rows(const struct cpu_product *p)
+/* A band whose tensors are in blocks. */
+static struct cpu_band band_at(const struct cpu_product *p, const struct cpu_matrix *m, int first)
 {
-    const int rows = BAND_PIXELS / p->w_out;
-    return rows < 1 ? 1 : rows < p->h_out ? rows : p->h_out;
-}
-
-/* Output rows first .. of a band, and the input rows they read. */
-struct band {
-    struct cpu_product product;
-    int from; /* first input row */
-};
-
-static struct band band_at(const struct cpu_product *p, const struct cpu_matrix *m, int first)
-{
-    const int rows = band_rows(p), left = p->h_out - first;
-    struct band band = { .product = *p };
-    band.product.h_out = rows < left ? rows : left;
-    const int top = first * p->stride - p->pad_top;
-    const int bottom = top + (band.product.h_out - 1) * p->stride + m->kh;
-    band.from = top > 0 ? top : 0;
-    band.product.pad_top = band.from - top;
-    band.product.h = (bottom < p->h ? bottom : p->h) - band.from;
+    struct cpu_band band = cpu_band_at(p, m->kh, first);
     band.product.blocked = 1;
     band.product.sum = 0;
     return band;
@@ -50,7 +34,7 @@ static size_t blocked_floats(int h, int w, int c)
 
 static size_t x_bytes(const struct cpu_product *p, const struct cpu_matrix *m)
 {
-    const int rows = (band_rows(p) - 1) * p->stride + m->kh;
+    const int rows = (cpu_band_rows(p) - 1) * p->stride + m->kh;
     return cpu_align(blocked_floats(rows < p->h ? rows : p->h, p->w, m->in) * sizeof(float));
 }
 
@@ -58,14 +42,15 @@ status cpu_blocked_prepare(struct cpu_device *dev, const struct cpu_product *pro
                            struct cpu_matrix *matrix, size_t *work_bytes)
 {
     size_t inner = 0;
-    for (int first = 0; first < product->h_out; first += band_rows(product)) {
-        const struct band band = band_at(product, matrix, first);
+    for (int first = 0; first < product->h_out; first += cpu_band_rows(product)) {
+        const struct cpu_band band = band_at(product, matrix, first);
         struct cpu_prepared *prepared = NULL;
         TRY(cpu_product_prepare(dev, &band.product, matrix, &prepared, &inner));
     }
     const size_t bytes =
         cpu_align(inner) + x_bytes(product, matrix) +
-        cpu_align(blocked_floats(band_rows(product), product->w_out, matrix->out) * sizeof(float));
+        cpu_align(blocked_floats(cpu_band_rows(product), product->w_out, matrix->out) *
+                  sizeof(float));
     if (bytes > *work_bytes)
         *work_bytes = bytes;
     return STATUS_OK;
@@ -117,9 +102,9 @@ status cpu_blocked_run(struct cpu_device *dev, const struct cpu_product *product
     float *x_blocks = work;
     float *y_blocks = x_blocks + x_bytes(product, matrix) / sizeof *x_blocks;
     const size_t y_bytes = cpu_align(
-        blocked_floats(band_rows(product), product->w_out, matrix->out) * sizeof *y_blocks);
-    for (int first = 0; first < product->h_out; first += band_rows(product)) {
-        const struct band band = band_at(product, matrix, first);
+        blocked_floats(cpu_band_rows(product), product->w_out, matrix->out) * sizeof *y_blocks);
+    for (int first = 0; first < product->h_out; first += cpu_band_rows(product)) {
+        const struct cpu_band band = band_at(product, matrix, first);
         const struct cpu_product *p = &band.product;
         struct cpu_prepared *prepared = NULL;
         size_t inner = 0;
