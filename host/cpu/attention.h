@@ -88,7 +88,40 @@ static inline void attention_mask(const struct attention_tile *tile, int first_k
             tile->score[j * TILE_Q + i] = ATTENTION_MASKED;
 }
 
-/* The running softmax of a tile: `shift` is slope * the largest score so far. */
+/* How far a score is below the shift, and one shift below another, as powers of 2. With a fused
+ * product the shift is slope * largest, rounded; any shift will do as long as all use the same. The
+ * plain build would round slope * score too, so it keeps the largest score itself. */
+#if defined LANES_AVX512 || defined LANES_AVX2
+static inline lanes attention_shift_of(lanes largest, lanes slope)
+{
+    return lanes_mul(largest, slope);
+}
+static inline lanes attention_below(lanes score, lanes slope, lanes shift)
+{
+    return lanes_fma(score, slope, lanes_sub(lanes_set(0), shift));
+}
+static inline lanes attention_step(lanes from, lanes to, lanes slope)
+{
+    (void)slope;
+    return lanes_sub(from, to);
+}
+#else
+static inline lanes attention_shift_of(lanes largest, lanes slope)
+{
+    (void)slope;
+    return largest;
+}
+static inline lanes attention_below(lanes score, lanes slope, lanes shift)
+{
+    return lanes_mul(lanes_sub(score, shift), slope);
+}
+static inline lanes attention_step(lanes from, lanes to, lanes slope)
+{
+    return lanes_mul(lanes_sub(from, to), slope);
+}
+#endif
+
+/* The running softmax of a tile. */
 struct attention_softmax {
     lanes largest[ACROSS], shift[ACROSS], sum[ACROSS];
 };
@@ -101,8 +134,8 @@ static inline void attention_shift(const struct attention_tile *tile, int keys,
         lanes largest = soft->largest[r];
         for (int j = 0; j < keys; j++) /* in this order of operands a NaN is not lost */
             largest = lanes_max(largest, lanes_load(tile->score + j * TILE_Q + r * LANES));
-        const lanes shift = lanes_mul(largest, lanes_set(tile->slope));
-        fade[r] = lanes_exp2_below(lanes_sub(soft->shift[r], shift));
+        const lanes slope = lanes_set(tile->slope), shift = attention_shift_of(largest, slope);
+        fade[r] = lanes_exp2_below(attention_step(soft->shift[r], shift, slope));
         soft->largest[r] = largest;
         soft->shift[r] = shift;
         soft->sum[r] = lanes_mul(soft->sum[r], fade[r]);
@@ -129,7 +162,7 @@ static inline void attention_end(const struct attention_tile *tile,
 
 static inline lanes attention_exponential(const float *score, lanes slope, lanes shift)
 {
-    return lanes_exp2_below(lanes_fma(lanes_load(score), slope, lanes_sub(lanes_set(0), shift)));
+    return lanes_exp2_below(attention_below(lanes_load(score), slope, shift));
 }
 
 #if defined ATTENTION_BF16
