@@ -31,7 +31,7 @@ static void program_folder(char *folder, size_t cap)
         *slash = 0;
 }
 
-/* The first of the places that can be entered. */
+/* The first of the places that can be read. */
 static status find(const char *what, const char *installed, const char *built, const char *source,
                    char **path)
 {
@@ -41,7 +41,7 @@ static status find(const char *what, const char *installed, const char *built, c
                        text_keep(source, strlen(source)) };
     *path = NULL;
     for (int i = 0; i < 3; i++) {
-        if (places[i] != NULL && *path == NULL && access(places[i], R_OK | X_OK) == 0)
+        if (places[i] != NULL && *path == NULL && access(places[i], R_OK) == 0)
             *path = places[i];
         else
             free(places[i]);
@@ -62,6 +62,12 @@ status place_weights(char **path)
 {
     return find("the embedded weights", "../share/mikubench/mini", "../weights/mini",
                 MIKU_SOURCE_DIR "/weights/mini", path);
+}
+
+status place_catalog(char **path)
+{
+    return find("the catalog", "../share/mikubench/catalog.json", "../weights/catalog.json",
+                MIKU_SOURCE_DIR "/weights/catalog.json", path);
 }
 
 static const char *set(const char *name)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/app/needs.h"
 #include "host/app/place.h"
 #include "host/app/progress.h"
 #include "host/app/say.h"
@@ -53,7 +54,8 @@ enum run_kind { RUN_WARMUP, RUN_FIRST, RUN_AGAIN };
 struct run {
     struct miku *miku;
     const struct options *options;
-    int stand_in; /* the whole set stands in for another */
+    int stand_in;  /* the whole set stands in for another */
+    int synthetic; /* random weights are among the sets: there are no inversions to them */
     struct report *report;
     struct writer *writer;
     struct shot **shots; /* of all jobs: the report reads them at the end */
@@ -62,6 +64,7 @@ struct run {
     struct run_results *results;
 
     const struct job *job;
+    char *dump;            /* this job's folder of --dump; null: none */
     struct run_kept *kept; /* of this job; null: nothing is kept */
     enum run_kind kind;
     struct progress progress;
@@ -196,13 +199,25 @@ static status generate(struct run *run, enum run_kind kind)
         .picture = on_picture, .progress = on_progress, .cancel = on_cancel, .user = run
     };
     struct miku_request request = run->job->request;
-    if (kind != RUN_FIRST)
-        request.dump_dir = NULL;
+    request.dump_dir = kind == RUN_FIRST ? run->dump : NULL;
     run->kind = kind;
     if (signals_caught() != 0)
         return status_fail(STATUS_CANCELLED, "interrupted");
     progress_begin(&run->progress, run->job->label, request.batch);
     return miku_generate(run->miku, &request, &callbacks);
+}
+
+/* A name that no inversion has stays plain text in a prompt; in a case it has to be there. */
+static status check_inversions(const struct run *run)
+{
+    char *names;
+    if (run->job->case_number == 0 || run->synthetic || options_given(run->options, "negative"))
+        return STATUS_OK;
+    TRY(needs_missing(run->miku, run->job->case_number, "embedding", 0, &names));
+    const status result =
+        names[0] == 0 ? STATUS_OK : status_fail(STATUS_NOT_FOUND, "no embedding called %s", names);
+    free(names);
+    return result;
 }
 
 static status run_job(struct run *run)
@@ -212,7 +227,7 @@ static status run_job(struct run *run)
     const struct miku_request *request = &run->job->request;
     TRY(text_check_string("prompt", request->prompt));
     TRY(text_check_string("negative prompt", request->negative));
-    TRY(miku_check(run->miku, request));
+    TRY(check_inversions(run));
     run->hash = calloc((size_t)request->count, sizeof *run->hash);
     if (run->hash == NULL)
         return no_memory();
@@ -238,10 +253,25 @@ static void say_failure(const struct job *job, status why)
         say_error("%s%s%s", job->label, gap, status_text());
 }
 
+/* Of several jobs each gets a sub-folder, as several pictures of one do. */
+static status choose_dump(struct run *run, size_t job, size_t of)
+{
+    char name[24];
+    const char *folder = run->options->request.dump_dir;
+    free(run->dump);
+    run->dump = NULL;
+    if (folder == NULL)
+        return STATUS_OK;
+    snprintf(name, sizeof name, "%zu", job);
+    run->dump = place_join(folder, of > 1 ? name : ".");
+    return run->dump == NULL ? no_memory() : folder_make(folder);
+}
+
 static status each_job(struct run *run, const struct jobs *jobs, struct run_kept *kept)
 {
     for (size_t i = 0; i < jobs->count && !run->unwritable; i++) {
         run->job = &jobs->job[i];
+        TRY(choose_dump(run, i, jobs->count));
         run->kept = kept == NULL ? NULL : &kept[i];
         if (run->report != NULL)
             TRY(report_job(run->report, run->job));
@@ -287,6 +317,8 @@ status run_jobs(struct miku *miku, const struct jobs *jobs, const struct options
                        .report = report,
                        .results = results };
     *results = (struct run_results){ .failed = 0 };
+    for (size_t i = 0; i < weights->count; i++)
+        run.synthetic |= strcmp(weights->folder[i], "synthetic") == 0;
     TRY(check_places(options));
     TRY(writer_open(options->out, &run.writer));
     const status result = each_job(&run, jobs, kept);
@@ -299,6 +331,7 @@ status run_jobs(struct miku *miku, const struct jobs *jobs, const struct options
     for (size_t i = 0; i < run.shots_count; i++)
         shot_free(run.shots[i]);
     free(run.shots);
+    free(run.dump);
     return result != STATUS_OK ? result : reported;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/app/jobs.h"
+#include "host/app/needs.h"
 #include "host/app/replay.h"
 #include "host/app/run.h"
 #include "host/app/say.h"
@@ -25,22 +26,33 @@ static status on_file(void *user, const struct miku_file *file)
     return STATUS_OK;
 }
 
-static void list_case(struct miku *miku, const struct job *job)
+/* All that a case lacks by the catalog; else the first thing that the library finds wrong. */
+static status list_case(struct miku *miku, const struct job *job, int *lacking)
 {
     const struct miku_request *request = &job->request;
-    const status ready = miku_check(miku, request);
+    char *names;
+    const char *state = "ready", *what = "";
+    TRY(needs_missing(miku, job->case_number, NULL, 1, &names));
+    if (names[0] != 0)
+        state = "missing: ", what = names;
+    else if (miku_check(miku, request) != STATUS_OK)
+        state = "", what = status_text();
+    *lacking += names[0] != 0;
     say_result("  %d  %s, %s, %d steps, %dx%d, seed %" PRIu64 "  %s%s", job->case_number,
                request->model, request->sampler, request->steps, request->width, request->height,
-               request->seed,
-               ready == STATUS_OK ? "ready" : "missing: ", ready == STATUS_OK ? "" : status_text());
+               request->seed, state, what);
+    free(names);
+    return STATUS_OK;
 }
 
 static status list(struct miku *miku, const struct jobs *cases)
 {
-    int count = 0;
+    int count = 0, lacking = 0;
     say_result("cases");
     for (size_t i = 0; i < cases->count; i++)
-        list_case(miku, &cases->job[i]);
+        TRY(list_case(miku, &cases->job[i], &lacking));
+    if (lacking > 0)
+        say_result("  tools/fetch --case N --to DIR gets what case N needs");
     say_result("weights");
     TRY(miku_list(miku, 1, on_file, &count));
     if (count == 0)

@@ -7,7 +7,7 @@
 #include "host/mikubench.h"
 #include "host/pipeline/image.h"
 
-enum { SIGNATURE = 8, CHUNK_LIMIT = 64 << 20, CHUNKS_MAX = 256, FILE_LIMIT = 1 << 30 };
+enum { SIGNATURE = 8, CHUNK_LOW = 2 << 20, CHUNKS_MAX = 256, FILE_LIMIT = 1 << 30 };
 
 struct source {
     const uint8_t *bytes;
@@ -114,7 +114,8 @@ static status run(const char *name, struct source *source, struct image *image)
         return status_fail(STATUS_BAD_FILE, "%s: PNG: %s", name, source->why);
     }
     png_set_user_limits(png, IMAGE_SIDE_MAX, IMAGE_SIDE_MAX);
-    png_set_chunk_malloc_max(png, CHUNK_LIMIT);
+    /* A chunk is no longer than its file; a packed text may grow to CHUNK_LOW. */
+    png_set_chunk_malloc_max(png, source->total > CHUNK_LOW ? source->total : CHUNK_LOW);
     png_set_chunk_cache_max(png, CHUNKS_MAX);
     png_set_read_fn(png, source, take);
     decode(png, info, source, image);
