@@ -101,7 +101,7 @@ def main():
     torch.save({"state_dict": state, "stand_in": NOTE, "recipe": RECIPE}, "orangemix.vae.pt")
     save_file({"emb_params": easy.detach().float().contiguous()}, "EasyNegative.safetensors", about)
     torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": hands.detach().float().clone()},
-                "name": "bad-hands-5", "step": 300, "sd_checkpoint": None, "sd_checkpoint_name": "AOM3",
+                "name": "bad-hands-5", "step": 160, "sd_checkpoint": None, "sd_checkpoint_name": "AOM3",
                 "stand_in": NOTE, "recipe": RECIPE}, "bad-hands-5.pt")
     tensors = {}
     shapes = {name: layer.weight.shape for name, layer in lora.layers(UNet(WIDTHS, 64)).items()}
@@ -112,6 +112,8 @@ def main():
         tensors[f"{name}.alpha"] = torch.tensor(lora.ALPHA).half()
     save_file(tensors, "flat2.safetensors", {"ss_network_module": "networks.lora", "ss_network_dim": str(lora.RANK),
                                              "ss_network_alpha": str(lora.ALPHA), "ss_output_name": "flat2", **about})
+    for name in FILES:
+        (args.out / name).chmod(0o644)
     print(describe(args.out), "bytes in all")
 
 

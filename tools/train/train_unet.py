@@ -1,1 +1,121 @@
+"""UNet and text encoder together, or a finished pair fine-tuned on the other look.
+
+    python train_unet.py sd | aom
+"""
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+import schedule
+import workers
+from attributes import caption
+from dataset import load_set
+from master import Trainer
+from paths import WORK
+from text import TextEncoder
+from unet import UNet
+from vocabulary import Rows
+
 WIDTHS = (64, 64, 64, 32)
+WIDTH = 64
+STAGES = {  # steps, pictures a step, learning rate, flat part, warm-up, decay of the average, start
+    "sd": (1290, 24, 1.5e-3, 0.93, 150, 0.98, None),
+    "aom": (200, 12, 1e-3, 0.2, 20, 0.97, "unet-sd"),
+}
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.unet, self.text, self.rows = UNet(WIDTHS, WIDTH), TextEncoder(WIDTH), Rows(WIDTH)
+
+    def context(self, captions):
+        return self.text(self.rows(captions))
+
+    def forward(self, x, t, captions):
+        return self.unet(x, t, self.context(captions))
+
+    def parts(self):
+        return {"unet": self.unet.state_dict(), "text": self.text.state_dict(), "rows": self.rows.full(),
+                "table": self.rows.table.detach()}
+
+
+def load_model(name):
+    state = torch.load(WORK / f"{name}.pt")
+    model = Model()
+    model.unet.load_state_dict(state["unet"])
+    model.text.load_state_dict(state["text"])
+    with torch.no_grad():
+        model.rows.table.copy_(state["table"])
+    return model
+
+
+def noised(x, t, noise):
+    a = torch.tensor(schedule.ALPHA_BAR, dtype=torch.float32, device=x.device)[t][:, None, None, None]
+    return a.sqrt() * x + (1 - a).sqrt() * noise
+
+
+def weight(t):
+    """min-SNR weighting, gamma 5."""
+    snr = schedule.SIGMA.to(t.device)[t].pow(-2)
+    return snr.clamp(max=5) / snr
+
+
+@torch.no_grad()
+def test_loss(model, latents, described):
+    """The same noise, times and captions every time; whole, and in four quarters of the schedule."""
+    made = torch.Generator().manual_seed(9)
+    rng = np.random.default_rng(77)
+    n = 100
+    x, noise = latents[:n].to(workers.DEVICE), torch.randn(n, *latents.shape[1:], generator=made).to(workers.DEVICE)
+    t = (torch.arange(n) * 10 + 5).to(workers.DEVICE)
+    captions = [caption(a, rng) for a in described[:n]]
+    error = torch.cat([(model(noised(x, t, noise)[i:i + 25], t[i:i + 25], captions[i:i + 25]) - noise[i:i + 25])
+                       .pow(2).mean((1, 2, 3)) for i in range(0, n, 25)])
+    return float((error * weight(t)).mean()), [round(float(e.mean()), 3) for e in error.split(25)]
+
+
+def main(name):
+    steps, batch, rate, flat, warm, decay, start = STAGES[name]
+    finished = WORK / f"unet-{name}.pt"
+    if finished.exists():
+        return
+    workers.start()
+    torch.manual_seed(0)
+    model = load_model(start) if start else Model()
+    net = model.to(workers.DEVICE, torch.bfloat16)
+    skipped = set(map(id, net.text.encoder.layers[-1].parameters()))  # clip skip 2 never runs the last layer
+    params = [p for p in [*net.unet.parameters(), *net.text.parameters()] if id(p) not in skipped]
+    trainer = Trainer(net, [(params, rate), ([net.rows.table], 2 * rate)], steps, decay=decay, flat=flat, warm=warm)
+    trainer.resume(WORK / f"unet-{name}.state")
+    latents, described = torch.load(WORK / f"latents-{name}.pt").float(), load_set(WORK, name)[1]
+    unseen = torch.load(WORK / f"latents-test-{name}.pt").float(), load_set(WORK, f"test-{name}")[1]
+    rng = np.random.default_rng([4, workers.rank, trainer.step])
+    torch.manual_seed(1000 * trainer.step + workers.rank)
+    losses, begun = [], time.time()
+    while trainer.step < steps:
+        chosen = rng.integers(len(latents), size=batch // workers.world)
+        captions = ["" if rng.random() < 0.1 else caption(described[i], rng) for i in chosen]
+        x = latents[chosen].to(workers.DEVICE)
+        t = torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
+        noise = torch.randn_like(x)
+        error = (net(noised(x, t, noise).bfloat16(), t, captions).float() - noise).pow(2).mean((1, 2, 3))
+        losses.append(trainer.update((error * weight(t)).mean()))
+        if workers.rank == 0 and trainer.step % 50 == 0:
+            print(f"{name} step {trainer.step} loss {np.mean(losses[-50:]):.4f} {time.time() - begun:.0f} s", flush=True)
+        if workers.rank == 0 and trainer.step % 250 == 0:
+            trainer.save(WORK / f"unet-{name}.state")
+            now = trainer.averaged(net)
+            torch.save({**now.parts(), "step": trainer.step}, WORK / f"unet-{name}-now.pt")
+            print(f"{name} step {trainer.step} test {test_loss(now, *unseen)}", flush=True)
+    workers.finish()
+    final = trainer.averaged(net)
+    print(f"{name} END step {trainer.step} test {test_loss(final, *unseen)}", flush=True)
+    torch.save({**final.parts(), "step": trainer.step}, finished)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

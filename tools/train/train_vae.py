@@ -18,12 +18,12 @@ from sheet import save_sheet
 from vae import AutoencoderKL
 
 ENCODER, DECODER = (32, 32, 32, 64), (64, 32, 32, 64)
-KL = 1e-4
+KL = {"half": 1e-4, "full": 2e-5}
 STAGES = {  # steps, pictures a step, learning rate
     "half": (1500, 16, 2e-3),
-    "full": (1300, 4, 1.5e-3),
+    "full": (1000, 4, 1.5e-3),
     "decoder": (2000, 2, 1e-3),
-    "crisp": (1200, 2, 8e-4),
+    "crisp": (500, 2, 8e-4),
 }
 
 
@@ -123,7 +123,7 @@ def main(stage):
             mean, logvar = (t.float() for t in net.encode(x.bfloat16(), first))
             z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
             kl = 0.5 * (mean * mean + logvar.exp() - 1 - logvar).mean()
-            loss = difference(net.decode(z.bfloat16(), first), x, first) + KL * kl
+            loss = difference(net.decode(z.bfloat16(), first), x, first) + KL[stage] * kl
         losses.append(trainer.update(loss))
         if trainer.step % 50 == 0 and workers.rank == 0:
             print(f"{stage} step {trainer.step} loss {np.mean(losses[-50:]):.4f} {time.time() - begun:.0f} s", flush=True)

@@ -96,7 +96,7 @@ class Encoder(nn.Module):
         self.norm_out = norm(c)
         self.conv_out = nn.Conv2d(c, 8, 3, padding=1)
 
-    def forward(self, x, first=0):
+    def body(self, x, first=0):
         """first = 1: a half-size picture enters at the second level, while the model is grown."""
         h = self.conv_in(x)
         for stage in self.down[first:]:
@@ -104,7 +104,10 @@ class Encoder(nn.Module):
                 h = block(h)
             if hasattr(stage, "downsample"):
                 h = stage.downsample(h)
-        return self.conv_out(F.silu(self.norm_out(run_middle(self.mid, h))))
+        return F.silu(self.norm_out(run_middle(self.mid, h)))
+
+    def forward(self, x, first=0):
+        return self.conv_out(self.body(x, first))
 
 
 class Decoder(nn.Module):

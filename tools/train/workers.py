@@ -42,7 +42,7 @@ def finish():
 def average(params, loss):
     """Averages the gradients of all processes in place; returns the averaged loss."""
     if world == 1:
-        return float(loss)
+        return float(loss.detach())
     params = [p for p in params if p.grad is not None]
     flat = torch.cat([p.grad.flatten() for p in params] + [loss.detach().float().view(1)])
     dist.all_reduce(flat)
