@@ -311,10 +311,10 @@ static void other_files_are_called_what_they_are(void **state)
     (void)state;
     static const struct {
         const char *name;
-        int rank;
+        size_t rank;
         size_t shape[4];
         const char *says;
-        int whole; /* added to a whole checkpoint, or alone */
+        size_t whole; /* added to a whole checkpoint, or alone */
     } other[] = {
         { UNET "input_blocks.0.0.weight", 4, { 32, 9, 3, 3 }, "inpainting checkpoint (9", 1 },
         { UNET "input_blocks.0.0.weight", 4, { 32, 8, 3, 3 }, "pix2pix checkpoint (8", 1 },
@@ -353,7 +353,7 @@ static void other_files_are_called_what_they_are(void **state)
             file = fixture_create();
         if (strcmp(other[i].name, "clip_g") == 0)
             fixture_add(file, "clip_l", DTYPE_F16, 2, other[i].shape, NULL);
-        fixture_add(file, other[i].name, DTYPE_F16, other[i].rank, other[i].shape, NULL);
+        fixture_add(file, other[i].name, DTYPE_F16, (int)other[i].rank, other[i].shape, NULL);
         assert_int_equal(open_it(&checkpoint), STATUS_WRONG_KIND);
         assert_null(checkpoint);
         assert_says(other[i].says);

@@ -309,7 +309,8 @@ const struct tensor *checkpoint_not_finite(const struct checkpoint *checkpoint,
 {
     for (size_t i = 0; i < count; i++) {
         struct module_tensors tensors;
-        if (checkpoint_module(checkpoint, &rows[i], &tensors) != STATUS_OK)
+        if (checkpoint_module(checkpoint, &rows[i], &tensors) != STATUS_OK ||
+            tensors.weight == NULL)
             continue;
         if (!is_finite(tensors.weight))
             return tensors.weight;

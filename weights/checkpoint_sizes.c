@@ -105,7 +105,7 @@ status checkpoint_unet_sizes(const struct checkpoint *checkpoint, struct sd1_siz
     static const struct wanted cross = {
         UNET "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 2, 1, 1, WIDTH_MAX, 1
     };
-    int context;
+    int context = 0;
     TRY(read_size(checkpoint, &cross, &context));
     if (context != sizes->text_width)
         return status_fail(STATUS_BAD_FILE,

@@ -71,7 +71,7 @@ status embedding_open(const char *path, struct embedding **out)
     status result = weights_kind_expect(file, WEIGHTS_EMBEDDING);
     if (result == STATUS_OK)
         result = the_table(file, &tensor);
-    if (result == STATUS_OK) {
+    if (result == STATUS_OK && tensor != NULL) {
         embedding = calloc(1, sizeof *embedding);
         result = embedding == NULL ? status_fail(STATUS_NO_MEMORY, "%s: no memory for %zu bytes",
                                                  path, sizeof *embedding)

@@ -82,7 +82,7 @@ static void hex(const unsigned char *bytes, size_t count, char *out)
 static status digest(int fd, const char *path, uint64_t most, int (*cancel)(void *), void *user,
                      char sha256[HASH_TEXT])
 {
-    unsigned char sum[EVP_MAX_MD_SIZE], *buffer = malloc(CHUNK);
+    unsigned char sum[EVP_MAX_MD_SIZE] = { 0 }, *buffer = malloc(CHUNK);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     status result = STATUS_OK;
     int good =

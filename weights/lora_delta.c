@@ -133,7 +133,7 @@ static status loha(const struct lora_module *module, struct lora_delta *out)
     if (result == STATUS_OK)
         result = product(part[LOHA_W2A], part[LOHA_W2B], part[LOHA_T2], module->out, module->in,
                          module->taps, other);
-    for (size_t i = 0; result == STATUS_OK && i < count; i++)
+    for (size_t i = 0; result == STATUS_OK && other != NULL && i < count; i++)
         out->full[i] *= other[i];
     free(other);
     return result;
@@ -166,7 +166,7 @@ static status lokr(const struct lora_module *module, struct lora_delta *out)
     if (result == STATUS_OK)
         result = floats(module->out, module->in, module->taps, &out->full);
     float *y = out->full;
-    for (size_t a = 0; result == STATUS_OK && a < o1; a++)
+    for (size_t a = 0; result == STATUS_OK && w1 != NULL && w2 != NULL && y != NULL && a < o1; a++)
         for (size_t b = 0; b < o2; b++)
             for (size_t c = 0; c < i1; c++)
                 for (size_t d = 0; d < width; d++)
@@ -185,7 +185,7 @@ static status ia3(const struct lora_module *module, const float *base, struct lo
     TRY(load(module->part[IA3_WEIGHT], &w));
     const status result = floats(module->out, module->in, module->taps, &out->full);
     y = out->full;
-    for (size_t o = 0; result == STATUS_OK && o < module->out; o++)
+    for (size_t o = 0; result == STATUS_OK && w != NULL && y != NULL && o < module->out; o++)
         for (size_t i = 0; i < module->in; i++)
             for (size_t tap = 0; tap < module->taps; tap++)
                 *y++ = *base++ * w[module->on_input ? i : o];

@@ -71,10 +71,10 @@ status manifest_open(const char *folder, struct manifest **out)
     const size_t cap = strlen(folder) + sizeof "/manifest.json";
     char *path = malloc(cap);
     struct manifest *manifest = calloc(1, sizeof *manifest);
-    status result = STATUS_OK;
-    if (path == NULL || manifest == NULL)
+    status result;
+    if (path == NULL || manifest == NULL) {
         result = status_fail(STATUS_NO_MEMORY, "%s: no memory for its manifest", folder);
-    if (result == STATUS_OK) {
+    } else {
         snprintf(path, cap, "%s/manifest.json", folder);
         result = fill(manifest, path);
     }

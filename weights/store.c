@@ -131,21 +131,26 @@ static int before(const struct store_file *a, const struct store_file *b)
     return order < 0 || (order == 0 && strcmp(a->path, b->path) < 0);
 }
 
-static status insert(struct store *store, struct store_file *file)
+/* Room for one more file in the list. */
+static int has_room(struct store *store)
 {
-    if (store->count == store->cap) {
-        const size_t cap = store->cap == 0 ? 64 : 2 * store->cap;
-        void *grown = realloc(store->files, cap * sizeof(struct store_file *));
-        if (grown == NULL)
-            return status_fail(STATUS_NO_MEMORY, "no memory for a list of weights");
-        store->files = grown;
-        store->cap = cap;
-    }
+    if (store->count < store->cap)
+        return 1;
+    const size_t cap = store->cap == 0 ? 64 : 2 * store->cap;
+    void *grown = realloc(store->files, cap * sizeof(struct store_file *));
+    if (grown == NULL)
+        return 0;
+    store->files = grown;
+    store->cap = cap;
+    return 1;
+}
+
+static void insert(struct store *store, struct store_file *file)
+{
     size_t at = store->count++;
     for (; at > 0 && before(file, store->files[at - 1]); at--)
         store->files[at] = store->files[at - 1];
     store->files[at] = file;
-    return STATUS_OK;
 }
 
 static int is_listed(const struct store *store, const char *path)
@@ -165,7 +170,7 @@ static status add_file(struct store *store, const char *path, size_t below, cons
         return STATUS_OK;
     if (store->count >= FILES_MAX)
         return status_fail(STATUS_IO, "%s: more than %d weights files", path, (int)FILES_MAX);
-    struct store_file *file = calloc(1, sizeof *file);
+    struct store_file *file = has_room(store) ? calloc(1, sizeof *file) : NULL;
     if (file == NULL)
         return status_fail(STATUS_NO_MEMORY, "%s: no memory to list it", path);
     file->path = strdup(path);
@@ -176,15 +181,13 @@ static status add_file(struct store *store, const char *path, size_t below, cons
     file->inode = (uint64_t)info->st_ino;
     if (file->path != NULL)
         tell_kind(store, file);
-    status result = STATUS_OK;
     if (file->path == NULL || file->name == NULL || file->below == NULL || file->alias == NULL ||
-        file->problem == NULL)
-        result = status_fail(STATUS_NO_MEMORY, "%s: no memory to list it", path);
-    if (result == STATUS_OK)
-        result = insert(store, file);
-    if (result != STATUS_OK)
+        file->problem == NULL) {
         file_free(file);
-    return result;
+        return status_fail(STATUS_NO_MEMORY, "%s: no memory to list it", path);
+    }
+    insert(store, file);
+    return STATUS_OK;
 }
 
 /* ---- folders ----------------------------------------------------------------------------- */
