@@ -55,14 +55,25 @@ static uint64_t row_seed(const struct seeded *seeded, const char *name)
 }
 
 /* mean + factor * normal, in f32 as NumPy does it */
-static const float *lend(struct seeded *seeded, const char *name, int draw, size_t count,
-                         float mean, float factor)
+static float *lend(struct seeded *seeded, const char *name, int draw, size_t count, float mean,
+                   float factor)
 {
     float *values = seeded_values(row_seed(seeded, name), (uint64_t)draw, count);
     for (size_t i = 0; i < count; i++)
         values[i] = mean == 0.0f ? values[i] * factor : mean + values[i] * factor;
     seeded->lent[seeded->lent_count++] = values;
     return values;
+}
+
+static void bake(const struct seeded *seeded, const struct module_row *row, size_t each,
+                 float *data)
+{
+    float *up = seeded_values(1, 0, (size_t)row->out), *down = seeded_values(2, 0, each);
+    for (int o = 0; o < row->out; o++)
+        for (size_t i = 0; i < each; i++)
+            data[o * each + i] += seeded->scale * up[o] * down[i];
+    free(up);
+    free(down);
 }
 
 static status get(void *context, const struct module_row *row, struct weight_part *part)
@@ -73,7 +84,10 @@ static status get(void *context, const struct module_row *row, struct weight_par
     const float factor = norm                            ? 0.1f
                          : row->kind == MODULE_EMBEDDING ? 0.5f
                                                          : (float)(1.0 / sqrt((double)each));
-    part->data = lend(seeded, row->name, 0, row->out * each, norm ? 1.0f : 0.0f, factor);
+    float *data = lend(seeded, row->name, 0, row->out * each, norm ? 1.0f : 0.0f, factor);
+    if (seeded->baked && strcmp(row->name, seeded->delta_row) == 0)
+        bake(seeded, row, each, data);
+    part->data = data;
     part->dtype = part->bias_dtype = DTYPE_F32;
     part->bias = row->has_bias ? lend(seeded, row->name, 1, (size_t)row->out, 0.0f, 0.1f) : NULL;
     return STATUS_OK;
@@ -84,7 +98,7 @@ static status deltas(void *context, const struct module_row *row, const struct w
 {
     struct seeded *seeded = context;
     *count = 0;
-    if (seeded->delta_row == NULL || strcmp(row->name, seeded->delta_row) != 0)
+    if (seeded->delta_row == NULL || seeded->baked || strcmp(row->name, seeded->delta_row) != 0)
         return STATUS_OK;
     free(seeded->up);
     free(seeded->down);

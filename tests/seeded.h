@@ -18,6 +18,7 @@ struct seeded {
     /* one row with a delta of rank 1 times `scale`; null: none */
     const char *delta_row;
     float scale;
+    int baked; /* 1: the delta is part of what get() gives instead */
     float *up, *down;
     struct weight_delta delta;
 };

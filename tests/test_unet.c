@@ -237,11 +237,11 @@ static void three_parts_and_other_widths(void **state)
 
 /* A delta goes on, changes the output, and comes off to the byte; on a merged weight's middle part.
  */
-static void a_delta_comes_off_exactly(void **state)
+static void a_delta_goes_on_and_comes_off_exactly(void **state)
 {
     (void)state;
     struct test t;
-    struct job before, with, after;
+    struct job before, with, baked, after;
     open_test(&t, SEEDED_SMALL);
     run_small(&t, 0, 1, &before);
 
@@ -252,6 +252,10 @@ static void a_delta_comes_off_exactly(void **state)
     touched[modules_find(modules, t.seeded.delta_row) - modules->rows] = 1;
     assert_int_equal(unet_fuse(t.unet, &t.seeded.source, touched), STATUS_OK);
     run_small(&t, 0, 1, &with);
+    t.seeded.baked = 1;
+    assert_int_equal(unet_fuse(t.unet, &t.seeded.source, touched), STATUS_OK);
+    run_small(&t, 0, 1, &baked);
+    t.seeded.baked = 0;
     t.seeded.delta_row = NULL;
     assert_int_equal(unet_fuse(t.unet, &t.seeded.source, touched), STATUS_OK);
     run_small(&t, 0, 1, &after);
@@ -259,10 +263,12 @@ static void a_delta_comes_off_exactly(void **state)
     const size_t count = ROWS * before.eps_count;
     const double moved = relative_error(with.eps, before.eps, count);
     assert_true(moved > 1e-3 && moved < 1.0);
+    check_relative("fused and baked", with.eps, baked.eps, count, 1e-6);
     assert_memory_equal(before.eps, after.eps, count * sizeof(float));
     free(touched);
     free(before.eps);
     free(with.eps);
+    free(baked.eps);
     free(after.eps);
     close_test(&t);
 }
@@ -296,7 +302,7 @@ int main(void)
         cmocka_unit_test(a_picture_does_not_depend_on_its_batch),
         cmocka_unit_test(threads_do_not_change_the_bytes),
         cmocka_unit_test(three_parts_and_other_widths),
-        cmocka_unit_test(a_delta_comes_off_exactly),
+        cmocka_unit_test(a_delta_goes_on_and_comes_off_exactly),
         cmocka_unit_test(impossible_jobs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@
 #include "host/model/vae.h"
 #include "tests/seeded.h"
 
-static const double BOUND = 1e-5;
+/* An eps of 1e-5 for 1e-6 moves the picture by 5e-6. */
+static const double BOUND = 2.5e-6;
 
 struct job {
     struct vae_decoder *decoder;
