@@ -74,7 +74,7 @@ static int first_sibling(int cpu)
 static int allowed_cores(void)
 {
     char list[LINE];
-    unsigned char cpu[CPUS] = {0}, core[CPUS] = {0};
+    unsigned char cpu[CPUS] = { 0 }, core[CPUS] = { 0 };
     if (!file_value("/proc/self/status", "Cpus_allowed_list", list) || parse_list(list, cpu) < 1)
         return 1;
     int count = 0;
