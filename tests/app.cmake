@@ -13,7 +13,7 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/host/pipeline/file.c
 
 # The program's own rooms, over the whole library.
 foreach(name test_options test_prompts test_out_folder)
-    miku_test(${name} ROOMS app LIBS mikubench)
+    miku_test(${name} ROOMS app LIBS mikubench LABELS $<$<STREQUAL:${name},test_out_folder>:threads>)
 endforeach()
 
 # The program itself.

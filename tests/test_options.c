@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ static status parse(const char *line, struct options *options)
     char *text = texts[turn ^= 1], *argv[32];
     int argc = 0;
     argv[argc++] = (char *)"mikubench-cuda";
-    strcpy(text, line);
+    snprintf(text, sizeof texts[0], "%s", line);
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
         argv[argc++] = word;
     argv[argc] = NULL;

@@ -78,7 +78,7 @@ static int write_some(int run)
     struct shot *shots[EACH];
     int bad = writer_open(folder, &writer) != STATUS_OK;
     for (int i = 0; i < EACH && !bad; i++) {
-        shots[i] = make_shot((uint64_t)(run * EACH + i));
+        shots[i] = make_shot((uint64_t)run * EACH + (uint64_t)i);
         bad = writer_put(writer, shots[i]) != STATUS_OK;
     }
     bad = writer_close(writer) != STATUS_OK || bad;

@@ -47,14 +47,11 @@ static void put_row(FILE *to, const struct option_row *row)
         fprintf(to, "\n%s:\n", row->help);
         return;
     }
+    const char *gap = row->value == NULL ? "" : " ", *value = row->value == NULL ? "" : row->value;
     if (row->letter != 0)
-        snprintf(left, sizeof left, "  -%c, --%s", row->letter, row->name);
+        snprintf(left, sizeof left, "  -%c, --%s%s%s", row->letter, row->name, gap, value);
     else
-        snprintf(left, sizeof left, "  --%s", row->name);
-    if (row->value != NULL) {
-        strcat(left, " ");
-        strcat(left, row->value);
-    }
+        snprintf(left, sizeof left, "  --%s%s%s", row->name, gap, value);
     if (strlen(left) < TEXT_COLUMN - 1)
         fprintf(to, "%-*s", TEXT_COLUMN, left);
     else

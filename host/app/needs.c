@@ -1,6 +1,7 @@
 /* host/app/needs.c - the catalog's rows of a case against the files found. */
 #include "host/app/needs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,8 +29,7 @@ static status append(char **names, const char *name)
     char *more = realloc(*names, bytes);
     if (more == NULL)
         return status_fail(STATUS_NO_MEMORY, "cases: no memory");
-    strcat(more, before > 0 ? ", " : "");
-    strcat(more, name);
+    snprintf(more + before, bytes - before, "%s%s", before > 0 ? ", " : "", name);
     *names = more;
     return STATUS_OK;
 }

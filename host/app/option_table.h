@@ -21,15 +21,15 @@ enum option_kind {
 };
 
 struct option_row {
-    const char *name;  /* long name, without dashes */
+    const char *name;  /* long name, without dashes; null: the row is a heading of the help */
     const char *other; /* another long name; null: none */
-    char letter;       /* 0: none */
-    enum option_kind kind;
-    enum mode mode;
+    const char *value, *help;
     size_t offset; /* in struct options */
     double low, high;
     int step;
-    const char *value, *help; /* help null: not listed; a row with a null name is a heading */
+    enum option_kind kind;
+    enum mode mode;
+    char letter; /* 0: none */
 };
 
 extern const struct option_row option_rows[];

@@ -26,7 +26,7 @@ static void program_folder(char *folder, size_t cap)
     folder[got < 0 ? 0 : got] = 0;
     char *slash = strrchr(folder, '/');
     if (slash == NULL)
-        strcpy(folder, ".");
+        memcpy(folder, ".", 2);
     else
         *slash = 0;
 }

@@ -44,10 +44,8 @@ status replay_read_text(const char *path, char **text, size_t *bytes, struct rep
     free(*text);
     *text = NULL;
     TRY(miku_png_read(path, &replay->rgb, &replay->width, &replay->height, text, &replay->notes));
-    if (*text == NULL) {
-        replay_free(replay);
+    if (*text == NULL)
         return status_fail(STATUS_BAD_TEXT, "%s: a PNG without parameters", path);
-    }
     *bytes = strlen(*text);
     return STATUS_OK;
 }

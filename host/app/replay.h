@@ -25,8 +25,9 @@ void replay_free(struct replay *replay);
 status replay_compare(const struct replay *replay, const struct options *options,
                       const struct miku_picture *made);
 
-/* The infotext in a PNG or a text file, told apart by content. free(*text); *rgb and *notes are
- * null where there are none, and may be null pointers. */
+/* The infotext in a PNG or a text file, told apart by content. free(*text), and replay_free()
+ * whatever came of it.
+ * returns  STATUS_WRONG_KIND (neither), STATUS_BAD_TEXT (a PNG without), STATUS_IO, ... */
 status replay_read_text(const char *path, char **text, size_t *bytes, struct replay *replay);
 
 #endif

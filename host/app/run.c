@@ -146,7 +146,7 @@ static status keep(struct run *run, const struct miku_picture *picture)
 /* The first run's pictures are written; later ones only have to be the same. */
 static status first_run(struct run *run, const struct miku_picture *picture)
 {
-    struct shot **more = realloc(run->shots, (run->shots_count + 1) * sizeof *more);
+    struct shot **more = realloc(run->shots, (run->shots_count + 1) * sizeof(struct shot *));
     if (more == NULL)
         return no_memory();
     run->shots = more;

@@ -85,14 +85,17 @@ static void erase_progress(void)
 
 static char *formatted(const char *format, va_list args)
 {
-    va_list again;
-    va_copy(again, args);
-    const int bytes = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    char *text = bytes < 0 ? NULL : malloc((size_t)bytes + 1);
-    if (text != NULL)
-        vsnprintf(text, (size_t)bytes + 1, format, args);
-    return text;
+    char *text = NULL;
+    size_t bytes;
+    FILE *to = open_memstream(&text, &bytes);
+    if (to == NULL)
+        return NULL;
+    /* The analyzer loses a list that came as an argument. */
+    vfprintf(to, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
+    if (fclose(to) == 0)
+        return text;
+    free(text);
+    return NULL;
 }
 
 static void put_line(FILE *stream, const char *before, const char *format, va_list args)

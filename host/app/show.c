@@ -84,8 +84,9 @@ status show_parameters(const char *path)
     struct replay replay;
     char *text, *json = NULL;
     size_t bytes;
-    TRY(replay_read_text(path, &text, &bytes, &replay));
-    const status result = miku_infotext_json(text, bytes, &json);
+    status result = replay_read_text(path, &text, &bytes, &replay);
+    if (result == STATUS_OK)
+        result = miku_infotext_json(text, bytes, &json);
     if (result == STATUS_OK)
         say_json(json);
     free(json);

@@ -103,7 +103,7 @@ static void sync_folder(const char *path, size_t length)
     if (folder == NULL)
         return;
     memcpy(folder, path, length);
-    strcpy(folder + length, ".");
+    memcpy(folder + length, ".", 2);
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(folder);
     if (fd < 0)
