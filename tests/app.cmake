@@ -12,9 +12,10 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/host/pipeline/file.c
     PROPERTIES COMPILE_DEFINITIONS _XOPEN_SOURCE=700) # realpath
 
 # The program's own rooms, over the whole library.
-foreach(name test_options test_prompts test_out_folder)
-    miku_test(${name} ROOMS app LIBS mikubench LABELS $<$<STREQUAL:${name},test_out_folder>:threads>)
+foreach(name test_options test_prompts)
+    miku_test(${name} ROOMS app LIBS mikubench)
 endforeach()
+miku_test(test_out_folder ROOMS app LIBS mikubench LABELS threads)
 
 # The program itself.
 foreach(script cli_options cli_texts cli_pictures cli_places cli_signals)
