@@ -181,9 +181,12 @@ static void pack_queries(const struct attention_args *a, const struct cut *c, si
         if (c->path != PATH_F32)
             for (size_t i = 0; i < d; i++)
                 ((bf16 *)q)[i / 2 * 2 * TILE_Q + 2 * j + i % 2] = ((const bf16 *)a->q)[at + i];
+        else if (a->dtype == DTYPE_F32)
+            for (size_t i = 0; i < d; i++)
+                ((float *)q)[i * TILE_Q + j] = ((const float *)a->q)[at + i];
         else
             for (size_t i = 0; i < d; i++)
-                ((float *)q)[i * TILE_Q + j] = as_f32(a->q, a->dtype, at + i);
+                ((float *)q)[i * TILE_Q + j] = bf16_to_f32(((const bf16 *)a->q)[at + i]);
     }
 }
 
@@ -198,18 +201,20 @@ static int thread_now(void)
 #endif
 }
 
+/* Query j of a tile is column j of o; it goes to y at element `at` + j rows. */
 static void store(const struct attention_args *a, const float *o, const float *sum, size_t at,
                   int queries)
 {
     const size_t row = (size_t)a->heads * (size_t)a->d;
-    for (size_t j = 0; j < (size_t)queries; j++) {
-        const float per = 1.0f / sum[j];
-        for (size_t i = 0; i < (size_t)a->d; i++) {
-            const float y = o[i * TILE_Q + j] * per;
-            if (a->dtype == DTYPE_F32)
-                ((float *)a->y)[at + j * row + i] = y;
-            else
-                ((bf16 *)a->y)[at + j * row + i] = bf16_from_f32(y);
+    for (int j = 0; j < queries; j++, at += row) {
+        const lanes per = lanes_set(1.0f / sum[j]);
+        for (int i = 0; i < a->d; i += LANES) {
+            const int count = a->d - i < LANES ? a->d - i : LANES;
+            float part[LANES] = { 0 };
+            for (int k = 0; k < count; k++)
+                part[k] = o[(i + k) * TILE_Q + j];
+            lanes_store_part(a->y, a->dtype, at + (size_t)i, count,
+                             lanes_mul(lanes_load(part), per));
         }
     }
 }

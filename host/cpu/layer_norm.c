@@ -45,8 +45,7 @@ static void normalise_row(const struct layer_norm_args *a, const float *gamma, c
         m2 += d * d;
     }
     rest /= a->c; /* what the float `mean` is short of the mean */
-    const double var = m2 / a->c - rest * rest;
-    const double rstd = 1 / sqrt((var > 0 || var != var ? var : 0) + (double)a->eps);
+    const double rstd = 1 / sqrt(m2 / a->c + (double)a->eps);
 
     for (int ch = 0; ch < a->c; ch += LANES) {
         const int count = ch < whole ? LANES : a->c - ch;
