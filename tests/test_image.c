@@ -1,11 +1,14 @@
 /* tests/test_image.c - pictures as files: PNG and its texts, whole files, comparison, sheets. */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,28 +189,52 @@ static void a_written_file_has_its_bytes_and_nothing_else_is_left(void **state)
     assert_null(bytes);
 }
 
-static void a_link_stays_a_link_and_a_device_a_device(void **state)
+/* A pipe stands for all that is no regular file: a test that fails must not replace a device. */
+static void a_link_stays_a_link_and_a_pipe_a_pipe(void **state)
 {
     (void)state;
     struct stat found;
+    char got[3] = "";
     assert_int_equal(miku_file_write(in_folder("b"), "x", 1), STATUS_OK);
     assert_int_equal(symlink("b", in_folder("link")), 0);
     assert_int_equal(miku_file_write(in_folder("link"), "yy", 2), STATUS_OK);
     assert_int_equal(lstat(in_folder("link"), &found), 0);
     assert_true(S_ISLNK(found.st_mode));
-    assert_int_equal(miku_file_write("/dev/null", "yy", 2), STATUS_OK);
-    assert_int_equal(stat("/dev/null", &found), 0);
-    assert_true(S_ISCHR(found.st_mode));
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    const int reader = open(in_folder("pipe"), O_RDWR);
+    assert_int_equal(miku_file_write(in_folder("pipe"), "zz", 2), STATUS_OK);
+    assert_int_equal(stat(in_folder("pipe"), &found), 0);
+    assert_true(S_ISFIFO(found.st_mode));
+    assert_int_equal(read(reader, got, 2), 2);
+    assert_string_equal(got, "zz");
+    close(reader);
 }
 
+/* A limit on the size of files fails as a full disk does: midway. */
 static void what_cannot_be_written_is_said_and_leaves_nothing(void **state)
 {
     (void)state;
+    static const char big[8192];
+    struct rlimit limit, old;
     const int before = files_in_folder();
-    assert_int_equal(miku_file_write("/dev/full", "x", 1), STATUS_IO);
     assert_int_equal(miku_file_write(in_folder("no/such"), "x", 1), STATUS_IO);
     assert_int_equal(miku_file_write(folder, "x", 1), STATUS_IO);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = 4096;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const status cut = miku_file_write(in_folder("cut"), big, sizeof big);
+    const status kept = miku_file_write(in_folder("a"), big, sizeof big);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(cut, STATUS_IO);
+    assert_int_equal(kept, STATUS_IO);
     assert_int_equal(files_in_folder(), before);
+    uint8_t *bytes;
+    size_t count;
+    assert_int_equal(file_read(in_folder("a"), 100, &bytes, &count), STATUS_OK); /* as it was */
+    assert_int_equal(count, 5);
+    free(bytes);
 }
 
 static void a_png_file_comes_back(void **state)
@@ -284,7 +311,7 @@ int main(void)
     };
     const struct CMUnitTest files[] = {
         cmocka_unit_test(a_written_file_has_its_bytes_and_nothing_else_is_left),
-        cmocka_unit_test(a_link_stays_a_link_and_a_device_a_device),
+        cmocka_unit_test(a_link_stays_a_link_and_a_pipe_a_pipe),
         cmocka_unit_test(what_cannot_be_written_is_said_and_leaves_nothing),
         cmocka_unit_test(a_png_file_comes_back),
     };
