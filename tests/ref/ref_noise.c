@@ -10,15 +10,15 @@
 double ref_normal(uint64_t seed, uint64_t draw, uint64_t element)
 {
     const uint64_t low = 0xffffffff;
-    const uint64_t bump[2] = {(uint64_t)floor((sqrt(5) - 1) / 2 * 4294967296.0),
-                              (uint64_t)floor((sqrt(3) - 1) * 4294967296.0)};
-    uint64_t word[4] = {draw & low, draw >> 32, element & low, element >> 32};
-    uint64_t key[2] = {seed & low, seed >> 32};
+    const uint64_t bump[2] = { (uint64_t)floor((sqrt(5) - 1) / 2 * 4294967296.0),
+                               (uint64_t)floor((sqrt(3) - 1) * 4294967296.0) };
+    uint64_t word[4] = { draw & low, draw >> 32, element & low, element >> 32 };
+    uint64_t key[2] = { seed & low, seed >> 32 };
 
     for (int round = 0; round < 10; round++) {
         const uint64_t a = word[0] * 0xD2511F53u, b = word[2] * 0xCD9E8D57u;
-        const uint64_t next[4] = {(b >> 32) ^ word[1] ^ key[0], b & low,
-                                  (a >> 32) ^ word[3] ^ key[1], a & low};
+        const uint64_t next[4] = { (b >> 32) ^ word[1] ^ key[0], b & low,
+                                   (a >> 32) ^ word[3] ^ key[1], a & low };
         for (int i = 0; i < 4; i++)
             word[i] = next[i];
         for (int i = 0; i < 2; i++)
