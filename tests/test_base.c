@@ -87,7 +87,7 @@ static void arena_plans_then_holds(void **state)
 {
     (void)state;
     static _Alignas(ARENA_ALIGN) unsigned char memory[256];
-    struct arena plan = {.planning = 1}, real = {.base = memory, .cap = sizeof memory};
+    struct arena plan = { .planning = 1 }, real = { .base = memory, .cap = sizeof memory };
     void *a, *b;
     assert_int_equal(arena_alloc(&plan, 100, &a), STATUS_OK);
     assert_int_equal(arena_alloc(&plan, 1, &b), STATUS_OK);
@@ -111,13 +111,13 @@ static void philox_gives_the_known_words(void **state)
         uint64_t seed, draw;
         uint32_t word[4];
     } known[] = {
-        {0, 0, {0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8}},
-        {3272356495, 0, {0xD79559A4, 0x1BF1450D, 0x32C7DCA1, 0x240C6E84}},
-        {3272356495, 1, {0xC42DB85E, 0x7656230F, 0x408173C6, 0x0249394A}},
-        {673866072, 0, {0x0B39EB73, 0xBE47B7C1, 0x931E59E4, 0xECDEE435}},
+        { 0, 0, { 0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8 } },
+        { 3272356495, 0, { 0xD79559A4, 0x1BF1450D, 0x32C7DCA1, 0x240C6E84 } },
+        { 3272356495, 1, { 0xC42DB85E, 0x7656230F, 0x408173C6, 0x0249394A } },
+        { 673866072, 0, { 0x0B39EB73, 0xBE47B7C1, 0x931E59E4, 0xECDEE435 } },
     };
-    static const double normals[] = {-0.92466259, -0.42534415, -2.6438457,  0.14518388,
-                                     -0.12086647, -0.57972564, -0.62285122, -0.32838709};
+    static const double normals[] = { -0.92466259, -0.42534415, -2.6438457,  0.14518388,
+                                      -0.12086647, -0.57972564, -0.62285122, -0.32838709 };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         uint32_t word[4];
         philox4x32(known[i].seed, known[i].draw, 0, word);
