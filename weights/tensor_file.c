@@ -11,9 +11,9 @@
 
 #include "weights/readers.h"
 
-/* Up to READ_MAX_BYTES a copy is cheap, and safe from what happens to the file. Any file may ask for
- * OWN_FREE_BYTES of gathered memory, and for OWN_FACTOR times its size beyond that: deflate packs
- * zeros tightly, and expand() repeats what is stored once. */
+/* Up to READ_MAX_BYTES a copy is cheap, and safe from what happens to the file. Any file may ask
+ * for OWN_FREE_BYTES of gathered memory, and for OWN_FACTOR times its size beyond that: deflate
+ * packs zeros tightly, and expand() repeats what is stored once. */
 enum { READ_MAX_BYTES = 8 << 20, OWN_FREE_BYTES = 64 << 20, OWN_FACTOR = 32 };
 
 struct tensor_file {

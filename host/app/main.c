@@ -1,5 +1,6 @@
 /* host/app/main.c - mikubench-cuda: from the command line to an exit status. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/app/jobs.h"
 #include "host/app/options.h"
@@ -33,7 +34,10 @@ static status read_prompts(struct session *s)
     TRY(text_file_read(s->options->file, &text, &bytes));
     const status result = jobs_from_text(&s->jobs, text, bytes, s->options, &s->weights);
     free(text);
-    return result == STATUS_OK ? STATUS_OK : status_prefix(result, "%s", s->options->file);
+    const int piped = strcmp(s->options->file, "-") == 0;
+    return result == STATUS_OK
+               ? STATUS_OK
+               : status_prefix(result, "%s", piped ? "standard input" : s->options->file);
 }
 
 static status read_jobs(struct session *s)

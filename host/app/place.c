@@ -42,9 +42,8 @@ static status find(const char *what, const char *installed, const char *built, c
     *path = NULL;
     for (int i = 0; i < 3; i++) {
         if (places[i] != NULL && *path == NULL && access(places[i], R_OK) == 0)
-            *path = places[i];
-        else
-            free(places[i]);
+            *path = realpath(places[i], NULL);
+        free(places[i]);
     }
     if (*path != NULL)
         return STATUS_OK;

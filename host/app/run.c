@@ -18,11 +18,14 @@
 
 static void on_log(void *user, enum miku_log level, const char *line)
 {
+    static _Thread_local char last[256]; /* many requests alike need one note */
     (void)user;
-    if (level == MIKU_LOG_WARNING)
+    if (level == MIKU_LOG_WARNING) {
         say_warning("%s", line);
-    else
+    } else if (strncmp(last, line, sizeof last - 1) != 0) {
         say_note("%s", line);
+        snprintf(last, sizeof last, "%s", line);
+    }
 }
 
 status run_open(const struct options *options, const struct weights_set *weights,

@@ -51,9 +51,9 @@ const char *status_text(void) { return text; }
 
 const char *status_name(status code)
 {
-    static const char *const names[] = {"ok",          "misuse",     "i/o",      "not found",
-                                        "bad file",    "wrong kind", "bad text", "bad shape",
-                                        "unsupported", "no memory",  "device",   "not finite",
-                                        "cancelled"};
+    static const char *const names[] = { "ok",          "misuse",     "i/o",      "not found",
+                                         "bad file",    "wrong kind", "bad text", "bad shape",
+                                         "unsupported", "no memory",  "device",   "not finite",
+                                         "cancelled" };
     return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "unknown";
 }

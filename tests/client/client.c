@@ -13,9 +13,9 @@ int main(int argc, char **argv)
     struct miku *miku;
     struct miku_request request = miku_request_default();
     request.prompt = "hatsune miku", request.steps = 2, request.width = 128, request.height = 192;
-    status result = miku_open(
-        &(struct miku_options){ .weights = (const char *const *)argv + 1, .weights_count = argc > 1 },
-        &miku);
+    status result = miku_open(&(struct miku_options){ .weights = (const char *const *)argv + 1,
+                                                      .weights_count = argc > 1 },
+                              &miku);
     if (result == STATUS_OK)
         result = miku_generate(miku, &request, &(struct miku_callbacks){ .picture = show });
     if (result != STATUS_OK)
