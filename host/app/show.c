@@ -17,12 +17,15 @@
 
 /* ---- --list ------------------------------------------------------------------------------ */
 
+/* A file of no known kind has the reason in its place, which is a sentence. */
 static status on_file(void *user, const struct miku_file *file)
 {
     int *count = user;
+    const int broken = strchr(file->kind, ' ') != NULL;
     ++*count;
-    say_result("  %-12s %-24s %10.10s %13zu  %s", file->kind, file->name,
-               file->sha256[0] == 0 ? "-" : file->sha256, file->bytes, file->path);
+    say_result("  %-12s %-24s %10.10s %13zu  %s", broken ? "unusable" : file->kind, file->name,
+               file->sha256[0] == 0 ? "-" : file->sha256, file->bytes,
+               broken ? file->kind : file->path);
     return STATUS_OK;
 }
 
