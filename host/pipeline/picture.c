@@ -164,6 +164,7 @@ static status hand_over_one(const struct miku_request *request, const struct job
     TRY(request_infotext(request, picture->index, model, hash, &infotext));
     picture->infotext = infotext;
     const status result = job->callbacks->picture(job->callbacks->user, picture);
+    picture->rgb_sha256 = picture->infotext = NULL; /* lent for the call */
     free(infotext);
     return result;
 }
