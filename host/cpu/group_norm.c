@@ -144,7 +144,7 @@ status cpu_group_norm(struct ops *ops, const struct group_norm_args *a)
     TRY(check(a, &k));
     struct source source[2] = { { a->x, a->stats, a->n_x, a->c },
                                 { a->x2, a->stats2, a->n_x2, a->c2 } };
-    const size_t c = (size_t)(a->c + a->c2), total = (size_t)a->n * c;
+    const size_t c = (size_t)a->c + (size_t)a->c2, total = (size_t)a->n * c;
     size_t own[2] = { 0, 0 }; /* floats of statistics made here */
     for (int i = 0; i < 2; i++)
         if (source[i].c > 0 && !source[i].stats)
