@@ -166,6 +166,16 @@ static void refuses_what_makes_no_sense(void **state)
     request.steps = 0;
     assert_int_equal(make(miku, &request, &seen), STATUS_MISUSE);
     request = small();
+    request.compat = "9.9";
+    assert_int_equal(make(miku, &request, &seen), STATUS_MISUSE);
+    request = small();
+    request.prompt = "\xff";
+    assert_int_equal(make(miku, &request, &seen), STATUS_MISUSE);
+    static char endless[1 << 20];
+    memset(endless, 'a', sizeof endless - 1);
+    request.prompt = endless;
+    assert_int_equal(make(miku, &request, &seen), STATUS_MISUSE);
+    request = small();
     request.model = "AOM4";
     assert_int_equal(make(miku, &request, &seen), STATUS_NOT_FOUND);
     assert_non_null(strstr(status_text(), "AOM3"));

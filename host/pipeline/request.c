@@ -11,7 +11,14 @@
 
 #include "host/prompt/infotext.h"
 
-enum { SIDE_MIN = 64, SIDE_MAX = 4096, STEPS_MAX = 1000, COUNT_MAX = 100000, BATCH_MAX = 64 };
+enum {
+    SIDE_MIN = 64,
+    SIDE_MAX = 4096,
+    STEPS_MAX = 1000,
+    COUNT_MAX = 100000,
+    BATCH_MAX = 64,
+    TEXT_MAX = 65536
+};
 
 struct miku_request miku_request_default(void)
 {
@@ -40,8 +47,13 @@ status request_compat(const struct miku_request *request, struct compat *compat)
 {
     const int automatic =
         request->compat == NULL || request->compat[0] == 0 || strcmp(request->compat, "auto") == 0;
-    if (!automatic)
-        return compat_parse(request->compat, compat);
+    if (!automatic) {
+        TRY(compat_parse(request->compat, compat));
+        if (compat_at_least(compat, COMPAT_LATEST_MAJOR, COMPAT_LATEST_MINOR + 1))
+            return status_fail(STATUS_MISUSE, "compat %s is not known; versions up to %d.%d are",
+                               request->compat, COMPAT_LATEST_MAJOR, COMPAT_LATEST_MINOR);
+        return STATUS_OK;
+    }
     /* A version nobody knows (a fork's, say) is no reason to refuse a picture's text. */
     if (compat_parse(request->version, compat) != STATUS_OK)
         return compat_parse(NULL, compat);
@@ -78,6 +90,9 @@ static status check_text(const char *what, const char *text)
     utf8proc_int32_t rune;
     if (text == NULL)
         return STATUS_OK;
+    if (strlen(text) > TEXT_MAX)
+        return status_fail(STATUS_MISUSE, "%s has %zu bytes; at most %d are taken", what,
+                           strlen(text), TEXT_MAX);
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
     while (*at != 0) {
         const utf8proc_ssize_t bytes = utf8proc_iterate(at, -1, &rune);
