@@ -1,0 +1,41 @@
+/* cuda/cuda.h - the CUDA device, as the pipeline, the tests and the benchmarks open it. C, and free
+ * of CUDA headers. Linked against cudart's static library or against tests/emulator. */
+#ifndef CUDA_CUDA_H
+#define CUDA_CUDA_H
+
+#include "host/base/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Usable GPUs. 0 with the reason in status_text() where there is no driver, the driver is too old
+ * for the toolkit, or no GPU is visible; never a failure. */
+int cuda_count(void);
+
+/* Opens GPU `ordinal` for runs in `dtype` (F16, BF16, F32).
+ *
+ * memory   one arena each for weights, activations and scratch; nothing is allocated after
+ * plan_end() async    operators are enqueued on one stream returns  STATUS_UNSUPPORTED  compute
+ * capability below 8.0 STATUS_DEVICE       no driver, driver too old, no such GPU, GPU in exclusive
+ * use; the text says which STATUS_NO_MEMORY    no room for the context itself On failure *out is
+ * null. */
+status cuda_open(int ordinal, enum dtype dtype, struct ops **out);
+
+/* The rows of an operator's variant table, plainest first: name `i` of "conv2d" say, or null past
+ * the end and for an operator without a table. For tests and benchmarks. */
+const char *cuda_variant_name(const char *op, int i);
+
+/* Makes `op` run as `variant` from here on; null: as the plan says again.
+ * A call that the variant does not take is STATUS_UNSUPPORTED until then.
+ * returns  STATUS_MISUSE  no such operator or variant */
+status cuda_force(struct ops *ops, const char *op, const char *variant);
+
+/* Runs the same launches plainly instead of replaying a graph (--no-graph). */
+void cuda_use_graphs(struct ops *ops, int wanted);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
