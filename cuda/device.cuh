@@ -2,6 +2,8 @@
  *
  * An operator is one file with one function `cuda_<operator>`, which reads:
  *   1. check the arguments               status_fail(STATUS_BAD_SHAPE, ...)
+ *   -  small host arrays among them (key lengths, seeds) become device memory by cuda_constant():
+ *      variants see args in which every pointer is a device pointer
  *   2. return cuda_run(dev, table, args, span)   picks the variant, reserves its scratch, and,
  * unless planning, opens the operator's span and launches
  */
