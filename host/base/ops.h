@@ -303,22 +303,26 @@ struct to_rgb8_args {
 
 /* ---- time ------------------------------------------------------------------------------ */
 
-enum span_level { SPAN_STAGE, SPAN_STEP, SPAN_OP };
+enum span_level { SPAN_CASE, SPAN_STAGE, SPAN_STEP, SPAN_OP };
 
 /* A finished span. Spans of one level never overlap; deeper levels nest. */
 struct span {
     enum span_level level;
-    const char *name;  /* the operator or stage: a literal */
+    const char
+        *name; /* the case's label (lent until spans_clear), else a literal: stage, operator */
     const char *shape; /* "conv2d 3x3 64x96 320->320" say; lent until spans_clear; "" for stages */
-    double begin_ms, end_ms; /* clock_now_ms() on a CPU; the device's events on CUDA */
+    double begin_ms, end_ms; /* on the clock of clock_now_ms(): a device with a clock of its own
+                                lays its events onto it by one event recorded at a known moment */
     double flops, bytes;     /* direct cost, and least traffic; 0 for stages */
 };
 
 /* ---- the device ------------------------------------------------------------------------ */
 
 struct ops {
-    const char *name;    /* "cpu", "cuda:0" */
-    const char *summary; /* "Intel ..., 2 threads, AVX-512, oneDNN 2.6.3" */
+    const char *name;      /* "cpu", "cuda:0" */
+    const char *summary;   /* "Intel ..., 2 threads, AVX-512, oneDNN 2.6.3" */
+    const char *bus_id;    /* "00000000:3B:00.0", the PCI bus id as NVML writes it; null: none */
+    const char *plan_hash; /* hex, of the variants that plans chose; null: nothing to choose */
 
     /* weights: model lifetime */
     status (*weight_create)(struct ops *ops, const struct weight_args *args, struct weight **out);
@@ -367,12 +371,20 @@ struct ops {
     status (*replay)(struct ops *ops, struct graph *graph);
     void (*graph_destroy)(struct ops *ops, struct graph *graph); /* null is fine */
 
-    /* Spans. Stage and step spans are always kept; operator spans when asked for. */
+    /* Spans. Case, stage and step spans are always kept; operator spans when asked for. A device
+     * with a profiler opens a range of the same name with each (NVTX; operators' too, except in a
+     * graph). The caller closes every span that it began, also after an operator failed. */
     void (*span_begin)(struct ops *ops, enum span_level level, const char *name);
     void (*span_end)(struct ops *ops);
     void (*spans_operators)(struct ops *ops, int wanted);
     status (*spans_read)(struct ops *ops, const struct span **spans, size_t *count); /* waits */
     void (*spans_clear)(struct ops *ops);
+
+    /* Bounds what a profiler that waits for it records (cudaProfilerStart and Stop): each begins or
+     * ends after all work enqueued before it is done. They come in pairs, around whole spans, and
+     * never nest. Null: this device has no profiler of its own. */
+    void (*profile_begin)(struct ops *ops);
+    void (*profile_end)(struct ops *ops);
 
     void (*destroy)(struct ops *ops); /* and every weight and graph it made */
 };
