@@ -9,17 +9,20 @@
 extern "C" {
 #endif
 
-/* Usable GPUs. 0 with the reason in status_text() where there is no driver, the driver is too old
- * for the toolkit, or no GPU is visible; never a failure. */
+/* GPUs that this program can use. 0 with the reason in status_text() where there is no driver, the
+ * driver is too old for the toolkit, or no GPU is visible; never a failure. */
 int cuda_count(void);
 
 /* Opens GPU `ordinal` for runs in `dtype` (F16, BF16, F32).
  *
- * memory   one arena each for weights, activations and scratch; nothing is allocated after
- * plan_end() async    operators are enqueued on one stream returns  STATUS_UNSUPPORTED  compute
- * capability below 8.0 STATUS_DEVICE       no driver, driver too old, no such GPU, GPU in exclusive
- * use; the text says which STATUS_NO_MEMORY    no room for the context itself On failure *out is
- * null. */
+ * memory   weights in slabs, one arena for activations, one scratch; nothing is allocated after
+ *          plan_end()
+ * async    operators are enqueued on one stream
+ * returns  STATUS_UNSUPPORTED  compute capability below 8.0, or no code for it in this build
+ *          STATUS_DEVICE       no driver, driver too old, no such GPU, GPU in exclusive use; the
+ *                              text says which
+ *          STATUS_NO_MEMORY    no room for the context itself
+ *          On failure *out is null. */
 status cuda_open(int ordinal, enum dtype dtype, struct ops **out);
 
 /* The rows of an operator's variant table, plainest first: name `i` of "conv2d" say, or null past
@@ -28,11 +31,23 @@ const char *cuda_variant_name(const char *op, int i);
 
 /* Makes `op` run as `variant` from here on; null: as the plan says again.
  * A call that the variant does not take is STATUS_UNSUPPORTED until then.
- * returns  STATUS_MISUSE  no such operator or variant */
+ * returns  STATUS_MISUSE  no such operator or variant; the text lists what there is */
 status cuda_force(struct ops *ops, const char *op, const char *variant);
+
+/* As cuda_force(), but a call that the variant does not take runs as it would without. */
+status cuda_prefer(struct ops *ops, const char *op, const char *variant);
+
+/* How often row `i` of the operator ran on this device. */
+long cuda_variant_runs(struct ops *ops, const char *op, int i);
 
 /* Runs the same launches plainly instead of replaying a graph (--no-graph). */
 void cuda_use_graphs(struct ops *ops, int wanted);
+
+/* Hash of the committed plan that this device runs by, as hexadecimal text; lent. */
+const char *cuda_plan_hash(const struct ops *ops);
+
+/* "CUDA 13.0, sm_80 sm_90a, PTX 80": what the kernels were built with and for. */
+const char *cuda_build(void);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,12 @@
 /* cuda/device.cuh - what the CUDA device's operators share; not seen outside cuda/.
  *
- * An operator is one file with one function `cuda_<operator>`, which reads:
+ * An operator is one file with one function `cuda_<operator>` and one table
+ * `cuda_<operator>_table`. The function reads:
  *   1. check the arguments               status_fail(STATUS_BAD_SHAPE, ...)
  *   -  small host arrays among them (key lengths, seeds) become device memory by cuda_constant():
  *      variants see args in which every pointer is a device pointer
- *   2. return cuda_run(dev, table, args, span)   picks the variant, reserves its scratch, and,
- * unless planning, opens the operator's span and launches
+ *   2. return cuda_run(dev, table, args, key, span)   picks the variant, reserves its scratch, and,
+ *      unless planning, opens the operator's span and launches
  */
 #ifndef CUDA_DEVICE_CUH
 #define CUDA_DEVICE_CUH
@@ -16,15 +17,18 @@
 #include "host/base/arena.h"
 #include "host/base/ops.h"
 
-struct cuda_spans; /* spans.cu */
-struct cuda_plan;  /* plan.cu: which variant runs for which shape */
+struct cuda_spans;     /* spans.cu */
+struct cuda_plan;      /* plan.cu: which variant runs for which shape */
+struct cuda_constants; /* constants.cu */
+struct cuda_staging;   /* staging.cu */
+struct cuda_slab;      /* memory.cu */
 
 struct cuda_device {
     struct ops ops; /* first: the `struct ops *` that callers hold is this device */
-    char name[16], summary[200];
+    char name[16], summary[256];
     int ordinal, arch, sm_count; /* arch: 80, 86, 89, 90, 120 */
     enum dtype dtype;
-    int planning, use_graphs;
+    int planning, capturing, use_graphs;
 
     cudaStream_t stream; /* all work */
     cudaStream_t side;   /* small uploads that must not become part of a capture */
@@ -32,32 +36,72 @@ struct cuda_device {
     struct arena arena; /* activations: job lifetime */
     unsigned char *scratch;
     size_t scratch_cap, scratch_wanted;
-    unsigned char *constants; /* device: small host arrays that operators read; job lifetime */
-    size_t constants_cap, constants_used, constants_wanted;
-    size_t weight_bytes, peak_bytes;
+    void *building; /* what weights are built in: until plan_end() */
+    size_t building_cap;
+    size_t taken_bytes, peak_bytes; /* of device memory, all of it */
 
-    struct step_row *steps; /* device */
-    int *step;              /* device: number of the current row; then count of rows */
-    int steps_cap, steps_count;
+    struct step_row *steps; /* device: a row of zeros before steps_begin() */
+    int *step;              /* device: [2], number of the current row, and how many there are */
+    int steps_cap;
 
+    struct cuda_constants *constants;
+    struct cuda_staging *staging;
+    struct cuda_slab *slabs; /* list through `next` */
     struct cuda_spans *spans;
     struct cuda_plan *plan;
     struct weight *weights; /* list through `next` */
     struct graph *graphs;   /* list through `next` */
+
+    cudaEvent_t pace[2]; /* ends of the last two steps */
+    int paced;           /* steps ended since the last sync */
 };
 
 static inline struct cuda_device *cuda_device(struct ops *ops) { return (struct cuda_device *)ops; }
 
+/* ---- error.cu --------------------------------------------------------------------------- */
+
 /* STATUS_OK, or STATUS_NO_MEMORY / STATUS_DEVICE with what was tried and CUDA's own words. */
 status cuda_check(cudaError_t error, const char *what);
+
+/* ---- memory.cu -------------------------------------------------------------------------- */
+
+/* Device memory for as long as the caller likes (a weight's life), 256-byte aligned.
+ * returns  STATUS_NO_MEMORY, with the bytes asked and left */
+status cuda_take(struct cuda_device *dev, size_t bytes, void **out);
+void cuda_give(struct cuda_device *dev, void *memory); /* null is fine */
+
+/* Device memory to build weights in: one user at a time, until the next request or plan_end(). */
+status cuda_building(struct cuda_device *dev, size_t bytes, void **out);
 
 /* Scratch of one operator call, 256-byte aligned, good until the next operator is enqueued. While
  * planning it is reserved; *out, though not null, may not be touched. */
 status cuda_scratch(struct cuda_device *dev, size_t bytes, void **out);
 
+/* ---- staging.cu ------------------------------------------------------------------------- */
+
+/* Host bytes to the device through pinned memory: returns when `from` has been read, while the copy
+ * may still be on its way. Work enqueued later sees it. */
+status cuda_send(struct cuda_device *dev, void *to, const void *from, size_t bytes);
+
+/* The same for bytes that are made on the way: at most CUDA_PIECE of pinned memory to fill, then
+ * sent. Filling one piece overlaps sending the one before. */
+enum { CUDA_PIECE = 4 << 20 };
+status cuda_piece(struct cuda_device *dev, void **host);
+status cuda_piece_send(struct cuda_device *dev, void *to, size_t bytes);
+
+/* ---- constants.cu ----------------------------------------------------------------------- */
+
 /* A host array on the device, for the rest of the job; read when called. Not part of a capture, so
- * a replay does not copy it again. While planning it is reserved. */
+ * a replay does not copy it again; the same bytes twice are one copy. While planning it is
+ * reserved. */
 status cuda_constant(struct cuda_device *dev, const void *host, size_t bytes, const void **out);
+
+/* The same for an array that is made on the way: *host is to be filled (null while planning: there
+ * is nothing to fill), before the other call. */
+status cuda_constant_open(struct cuda_device *dev, size_t bytes, void **host);
+status cuda_constant_close(struct cuda_device *dev, size_t bytes, const void **out);
+
+/* ---- spans.cu --------------------------------------------------------------------------- */
 
 /* Work, direct cost and least traffic of a call, for its span. `shape` is kept until
  * spans_clear(). */
@@ -68,25 +112,30 @@ struct cuda_span_text {
 void cuda_op_begin(struct cuda_device *dev, const char *op, const struct cuda_span_text *span);
 void cuda_op_end(struct cuda_device *dev);
 
-/* Number of the row that the plan or --variant names for this call, or -1. `key` is the call's
- * per-image shape and dtype as the committed plan spells it ("3x3 64x96 320+0->320 f16"). */
-int cuda_plan_row(const struct cuda_device *dev, const char *op, const char *key);
-/* 1 if that row was forced, so that nothing else may run. */
-int cuda_plan_forced(const struct cuda_device *dev, const char *op);
+/* ---- plan.cu ---------------------------------------------------------------------------- */
+
+/* How a call's variant is chosen. `row` is a number in the operator's table, or -1. */
+struct cuda_choice {
+    int row;
+    int only; /* 1: no other row may run (cuda_force) */
+};
+
+/* What --variant or the committed plan says of a call. `key` is its per-image shape and dtype as
+ * the plan spells it ("3x3 64x96 320+0->320 f16"). */
+struct cuda_choice cuda_choose(const struct cuda_device *dev, const char *op, const char *key);
+void cuda_count_run(struct cuda_device *dev, const char *op, int row); /* for cuda_variant_runs() */
 
 template <class Args>
 static status cuda_run(struct cuda_device *dev, const struct cuda_table<Args> &table, const Args *a,
                        const char *key, const struct cuda_span_text &span)
 {
-    int pick = cuda_plan_row(dev, table.op, key);
-    const int forced = cuda_plan_forced(dev, table.op);
+    const struct cuda_choice choice = cuda_choose(dev, table.op, key);
     const auto fits = [&](int i) {
         return (table.row[i].arch <= 80 || table.row[i].arch == dev->arch) && table.row[i].takes(a);
     };
-    if (forced ? !fits(pick) : pick >= 0 && !fits(pick))
-        pick = -1;
-    for (int i = table.count - 1; i >= 0 && pick < 0 && !forced; i--)
-        if (fits(i))
+    int pick = choice.row >= 0 && fits(choice.row) ? choice.row : -1;
+    for (int i = table.count - 1; i >= 0 && pick < 0 && !choice.only; i--)
+        if (table.row[i].arch <= 80 && fits(i)) /* one architecture's own rows: by plan alone */
             pick = i;
     if (pick < 0)
         return status_fail(STATUS_UNSUPPORTED, "%s: no variant takes %s", table.op, key);
@@ -100,10 +149,23 @@ static status cuda_run(struct cuda_device *dev, const struct cuda_table<Args> &t
     cuda_op_begin(dev, table.op, &span);
     const status result = v.launch(a, &call);
     cuda_op_end(dev);
+    cuda_count_run(dev, table.op, pick);
     return result;
 }
 
 /* ---- the operators, a file each --------------------------------------------------------- */
+
+extern const cuda_table<struct conv2d_args> cuda_conv2d_table;
+extern const cuda_table<struct linear_args> cuda_linear_table;
+extern const cuda_table<struct group_norm_args> cuda_group_norm_table;
+extern const cuda_table<struct layer_norm_args> cuda_layer_norm_table;
+extern const cuda_table<struct attention_args> cuda_attention_table;
+extern const cuda_table<struct embed_args> cuda_embed_table;
+extern const cuda_table<struct time_embed_args> cuda_time_embed_table;
+extern const cuda_table<struct sampler_step_args> cuda_sampler_step_table;
+extern const cuda_table<struct noise_args> cuda_noise_table;
+extern const cuda_table<struct scale_args> cuda_scale_table;
+extern const cuda_table<struct to_rgb8_args> cuda_to_rgb8_table;
 
 extern "C" {
 status cuda_conv2d(struct ops *ops, const struct conv2d_args *args);

@@ -15,8 +15,9 @@ struct cuda_call {
     int sm_count; /* multiprocessors: a hint for tiles, never for the order of sums */
 };
 
-/* One row: plainest first. The pick is the committed plan's row for the shape, or else the last
- * that the GPU has (`arch`) and that takes the call. */
+/* One row: plainest first. The pick is the committed plan's row for the shape, or else the last of
+ * arch 80 that takes the call: another architecture's own rows run where the plan, made of
+ * measurements, names them, or when forced. */
 template <class Args> struct cuda_variant {
     const char *name;
     int arch;                            /* 80: any GPU from sm_80 on; 90: sm_90a alone */
