@@ -115,7 +115,7 @@ static void make(struct call *call, enum dtype dtype, const struct shape *s, con
         .q_stride = q_stride,
         .kv_stride = kv_stride,
         .kv_context_stride = s->contexts > 1 ? context : 0,
-        .context_lens = s->lens && s->contexts > 1,
+        .len_contexts = s->lens && s->contexts > 1 ? s->contexts : 0,
         .causal = s->causal,
         .scale = scale,
     };

@@ -198,7 +198,8 @@ struct attention_args {
     int s_q, s_kv;              /* s_kv: rows between images, and keys if key_len is null */
     size_t q_stride, kv_stride; /* elements between rows */
     size_t kv_context_stride; /* elements between two contexts of the step table; 0: one context */
-    int context_lens; /* 1: key_len is [contexts, n_kv], the current context's row is used */
+    int len_contexts; /* key_len is [len_contexts, n_kv], the current context's row is used; 0:
+                         [n_kv], the same in all contexts */
     int causal;       /* key j is seen by query i if j <= i */
     float scale;
 };

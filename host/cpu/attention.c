@@ -99,7 +99,7 @@ static int keys_of(const struct attention_args *a, int part, int context)
 {
     if (!a->key_len)
         return a->s_kv;
-    const int keys = a->key_len[(a->context_lens ? context * a->n_kv : 0) + part];
+    const int keys = a->key_len[(a->len_contexts > 0 ? context * a->n_kv : 0) + part];
     return keys >= 1 && keys <= a->s_kv ? keys : 0;
 }
 
@@ -309,7 +309,7 @@ status cpu_attention(struct ops *ops, const struct attention_args *a)
     if (dev->planning)
         return STATUS_OK;
 
-    const int context = a->kv_context_stride || a->context_lens ? cpu_step(dev)->context : 0;
+    const int context = a->kv_context_stride || a->len_contexts > 0 ? cpu_step(dev)->context : 0;
     for (int part = 0; part < a->n_kv; part++)
         if (keys_of(a, part, context) == 0)
             return status_fail(STATUS_BAD_SHAPE, "attention: part %d has no keys, or beyond %d",

@@ -26,7 +26,7 @@ static int keys_seen(const struct attention_args *a, int context, int img, int r
     const int part = img / (a->n / a->n_kv);
     int keys = a->s_kv;
     if (a->key_len)
-        keys = a->key_len[(a->context_lens ? context * a->n_kv : 0) + part];
+        keys = a->key_len[(a->len_contexts > 0 ? context * a->n_kv : 0) + part];
     return a->causal && row + 1 < keys ? row + 1 : keys;
 }
 
