@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/weight_args.h"
 #include "host/cpu/memory.h"
 #include "host/cpu/weight.h"
 
@@ -14,84 +15,6 @@
 static int is_matrix(enum weight_kind kind)
 {
     return kind == WEIGHT_CONV2D || kind == WEIGHT_LINEAR;
-}
-
-static int stored_float(enum dtype dtype)
-{
-    return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16 || dtype == DTYPE_F64;
-}
-
-static const char *named(const struct weight_args *args)
-{
-    return args->name ? args->name : "weight";
-}
-
-static status check_parts(const struct weight_args *args, int *out)
-{
-    long total = 0;
-    if (args->parts < 1 || args->parts > (is_matrix(args->kind) ? WEIGHT_MAX_PARTS : 1) ||
-        (args->kind == WEIGHT_CONV2D && args->parts != 1))
-        return status_fail(STATUS_BAD_SHAPE, "%s: %d parts", named(args), args->parts);
-    for (int i = 0; i < args->parts; i++) {
-        const struct weight_part *part = &args->part[i];
-        if (part->out < 1)
-            return status_fail(STATUS_BAD_SHAPE, "%s: %d outputs", named(args), part->out);
-        if ((part->data && !stored_float(part->dtype)) ||
-            (part->bias && !stored_float(part->bias_dtype)))
-            return status_fail(STATUS_UNSUPPORTED, "%s: values are no floating point numbers",
-                               named(args));
-        total += part->out;
-    }
-    if (total > INT_MAX)
-        return status_fail(STATUS_BAD_SHAPE, "%s: %ld outputs", named(args), total);
-    *out = (int)total;
-    return STATUS_OK;
-}
-
-static int sizes_fit(const struct weight_args *a, int out)
-{
-    const int conv = a->kind == WEIGHT_CONV2D, linear = a->kind == WEIGHT_LINEAR;
-    if (a->in < 1 || a->in2 < 0 || a->in2 >= a->in || (a->in2 > 0 && !conv && !linear))
-        return 0;
-    if (a->kernel != 1 && !(conv && a->kernel == 3))
-        return 0;
-    if (conv && (a->stride < 1 || a->stride > 2 || a->upsample < 1 || a->upsample > 2))
-        return 0;
-    if (conv && a->upsample == 2 && (a->kernel != 3 || a->stride != 1 || a->in2 > 0))
-        return 0;
-    if (a->geglu && (!linear || out % 2 != 0 || a->in2 > 0))
-        return 0;
-    return a->kind != WEIGHT_VECTOR || a->in == 1;
-}
-
-static status check(const struct cpu_device *dev, const struct weight_args *args, int *out)
-{
-    if ((int)args->kind < 0 || args->kind > WEIGHT_VECTOR)
-        return status_fail(STATUS_BAD_SHAPE, "%s: kind %d", named(args), (int)args->kind);
-    TRY(check_parts(args, out));
-    if (!sizes_fit(args, *out))
-        return status_fail(STATUS_BAD_SHAPE,
-                           "%s: out %d, in %d (second %d), kernel %d, stride %d, upsample %d, "
-                           "geglu %d",
-                           named(args), *out, args->in, args->in2, args->kernel, args->stride,
-                           args->upsample, args->geglu);
-    if (args->dtype != dev->dtype)
-        return status_fail(STATUS_UNSUPPORTED, "%s: a weight of %s on a device opened for %s",
-                           named(args), dtype_name(args->dtype), dtype_name(dev->dtype));
-    return STATUS_OK;
-}
-
-static status check_deltas(const struct weight *w, const struct weight_args *args,
-                           const struct weight_delta *deltas, int n)
-{
-    for (int i = 0; i < n; i++) {
-        const struct weight_delta *d = &deltas[i];
-        if (d->part < 0 || d->part >= args->parts || d->rank < 0 ||
-            (d->rank > 0 ? !d->up || !d->down : !d->full))
-            return status_fail(STATUS_BAD_SHAPE, "%s: a delta of part %d and rank %d", w->name,
-                               d->part, d->rank);
-    }
-    return STATUS_OK;
 }
 
 static int same_layer(const struct weight *w, const struct weight_args *args, int out)
@@ -233,7 +156,7 @@ static status build_table(struct weight *w, const struct weight_args *args,
 static status build(struct weight *w, const struct weight_args *args,
                     const struct weight_delta *deltas, int n)
 {
-    TRY(check_deltas(w, args, deltas, n));
+    TRY(weight_deltas_check(args, deltas, n));
     if (is_matrix(w->kind))
         return build_matrices(w, args, deltas, n);
     if (w->kind == WEIGHT_EMBEDDING)
@@ -260,10 +183,10 @@ status cpu_weight_create(struct ops *ops, const struct weight_args *args, struct
     struct cpu_device *dev = cpu_device(ops);
     int total = 0;
     *out = NULL;
-    TRY(check(dev, args, &total));
+    TRY(weight_args_check(args, dev->dtype, &total));
     struct weight *w = calloc(1, sizeof *w);
     if (!w)
-        return status_fail(STATUS_NO_MEMORY, "%s: no memory", named(args));
+        return status_fail(STATUS_NO_MEMORY, "%s: no memory", weight_args_name(args));
     const int conv = args->kind == WEIGHT_CONV2D;
     *w = (struct weight){ .dev = dev,
                           .kind = args->kind,
@@ -275,7 +198,7 @@ status cpu_weight_create(struct ops *ops, const struct weight_args *args, struct
                           .stride = conv ? args->stride : 1,
                           .upsample = conv ? args->upsample : 1,
                           .geglu = args->geglu != 0,
-                          .name = named(args) };
+                          .name = weight_args_name(args) };
     status result = is_matrix(w->kind) ? take_matrices(w) : take_plain(w, args);
     if (result == STATUS_OK)
         result = build(w, args, NULL, 0);
@@ -293,7 +216,7 @@ status cpu_weight_fuse(struct ops *ops, struct weight *weight, const struct weig
                        const struct weight_delta *deltas, int n)
 {
     int total = 0;
-    TRY(check(cpu_device(ops), args, &total));
+    TRY(weight_args_check(args, cpu_device(ops)->dtype, &total));
     if (!same_layer(weight, args, total))
         return status_fail(STATUS_BAD_SHAPE, "%s: fused as another layer than it was created as",
                            weight->name);

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #endif
 
+#include "host/base/weight_args.h"
 #include "host/cpu/weight.h"
 
 static void from_f16(const unsigned char *from, size_t count, float *to)
@@ -39,15 +40,6 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-/* The seed of a synthetic tensor: FNV-1a of the layer's name, and the part's number. */
-static uint64_t seed_of(const struct weight_args *args, int part)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const char *s = args->name ? args->name : ""; *s; s++)
-        hash = (hash ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-    return mix(hash + (uint64_t)part);
-}
-
 /* Values of the given deviation; the sum of four uniforms of 16 bits is normal enough, and 30
  * times quicker than a logarithm for each of 10^9 elements. */
 static void synthetic(uint64_t seed, size_t first, size_t count, float deviation, float *to)
@@ -60,11 +52,6 @@ static void synthetic(uint64_t seed, size_t first, size_t count, float deviation
             2 * 65535;
         to[i] = (float)sum * unit;
     }
-}
-
-static size_t row_width(const struct weight_args *args)
-{
-    return (size_t)args->in * (size_t)args->kernel * (size_t)args->kernel;
 }
 
 /* to += scale * up[row] . down, the product summed by itself first. */
@@ -98,11 +85,11 @@ static void one_row(const struct weight_args *args, const struct weight_delta *d
                     int part, int row, float *to)
 {
     const struct weight_part *p = &args->part[part];
-    const size_t width = row_width(args), first = (size_t)row * width;
+    const size_t width = weight_args_width(args), first = (size_t)row * width;
     if (p->data)
         from_host(p->data, p->dtype, first, width, to);
     else
-        synthetic(seed_of(args, part), first, width,
+        synthetic(weight_args_seed(args, part), first, width,
                   args->kind == WEIGHT_VECTOR ? 1.0f : 1.0f / sqrtf((float)width), to);
     for (int i = 0; i < n; i++) {
         if (deltas[i].part != part || deltas[i].scale == 0.0f)
@@ -120,7 +107,7 @@ static void one_row(const struct weight_args *args, const struct weight_delta *d
 void cpu_weight_rows(const struct cpu_device *dev, const struct weight_args *args,
                      const struct weight_delta *deltas, int n, int first, int rows, float *to)
 {
-    const size_t width = row_width(args);
+    const size_t width = weight_args_width(args);
 #pragma omp parallel for num_threads(dev->threads)
     for (int i = 0; i < rows; i++) {
         int part = 0, row = first + i;
