@@ -137,6 +137,25 @@ static void a_small_file_of_a_huge_picture_is_refused(void **state)
     assert_non_null(strstr(status_text(), "too short"));
 }
 
+/* Refused for its length: when the bytes run out, memory for all of it has been asked. */
+static void a_chunk_longer_than_its_file_is_refused_before_memory_is_asked(void **state)
+{
+    (void)state;
+    uint8_t *bytes;
+    size_t count;
+    struct image image;
+    assert_int_equal(image_encode(pixels, W, H, "text", NULL, &bytes, &count), STATUS_OK);
+    const size_t text = 8 + 8 + 13 + 4; /* behind the signature and IHDR */
+    assert_memory_equal(bytes + text + 4, "tEXt", 4);
+    bytes[text] = 0x65; /* 1.6 GB */
+    assert_int_equal(image_decode("x", bytes, count, &image), STATUS_BAD_FILE);
+    assert_non_null(strstr(status_text(), "a chunk of 1694498831 bytes with"));
+    assert_null(image.rgb);
+    assert_int_equal(image_decode("x", bytes, text + 8, &image), STATUS_BAD_FILE);
+    assert_non_null(strstr(status_text(), "bytes with 0 left"));
+    free(bytes);
+}
+
 /* ---- files ------------------------------------------------------------------------------- */
 
 static char folder[64];
@@ -306,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_text_that_is_no_utf8_is_refused),
         cmocka_unit_test(broken_files_are_refused_with_a_line),
         cmocka_unit_test(a_small_file_of_a_huge_picture_is_refused),
+        cmocka_unit_test(a_chunk_longer_than_its_file_is_refused_before_memory_is_asked),
         cmocka_unit_test(differences_are_measured),
         cmocka_unit_test(a_sheet_lays_pictures_beside_each_other),
     };

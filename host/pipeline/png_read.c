@@ -7,7 +7,14 @@
 #include "host/mikubench.h"
 #include "host/pipeline/image.h"
 
-enum { SIGNATURE = 8, CHUNK_LOW = 2 << 20, CHUNKS_MAX = 256, FILE_LIMIT = 1 << 30 };
+enum {
+    SIGNATURE = 8,
+    CHUNK_HEAD = 8, /* length, type */
+    CHUNK_CRC = 4,
+    CHUNK_LOW = 2 << 20,
+    CHUNKS_MAX = 256,
+    FILE_LIMIT = 1 << 30,
+};
 
 struct source {
     const uint8_t *bytes;
@@ -123,6 +130,20 @@ static status run(const char *name, struct source *source, struct image *image)
     return STATUS_OK;
 }
 
+/* libpng sets aside what a chunk says that it holds before it reads any of it. */
+static status check_chunks(const char *name, const uint8_t *bytes, size_t count)
+{
+    size_t at = SIGNATURE;
+    while (count - at >= CHUNK_HEAD && memcmp(bytes + at + 4, "IEND", 4) != 0) {
+        const size_t length = png_get_uint_32(bytes + at), left = count - at - CHUNK_HEAD;
+        if (left < CHUNK_CRC || length > left - CHUNK_CRC)
+            return status_fail(STATUS_BAD_FILE, "%s: PNG: a chunk of %zu bytes with %zu left", name,
+                               length, left);
+        at += CHUNK_HEAD + length + CHUNK_CRC;
+    }
+    return STATUS_OK;
+}
+
 int image_is_png(const uint8_t *bytes, size_t count)
 {
     return count >= SIGNATURE && png_sig_cmp(bytes, 0, SIGNATURE) == 0;
@@ -133,6 +154,7 @@ status image_decode(const char *name, const uint8_t *bytes, size_t count, struct
     *image = (struct image){ .rgb = NULL };
     if (!image_is_png(bytes, count))
         return status_fail(STATUS_WRONG_KIND, "%s: not a PNG", name);
+    TRY(check_chunks(name, bytes, count));
     struct source source = { .bytes = bytes, .left = count, .total = count };
     return run(name, &source, image);
 }
