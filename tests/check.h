@@ -9,6 +9,10 @@
 
 #include "host/base/dtype.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Element i of an array of some dtype, as a double. */
@@ -45,5 +49,9 @@ size_t check_equal(const void *a, const void *b, size_t bytes, const char *what)
 /* Plants a NaN, an error just beyond its bound and a changed byte: returns how many of the three
  * went unseen. */
 size_t check_selftest(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

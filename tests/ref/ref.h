@@ -11,6 +11,10 @@
 
 #include "host/base/ops.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A layer's parameters as the formula reads them. */
 struct ref_layer {
     const struct weight_args *args; /* kernel, stride, upsample, geglu */
@@ -55,5 +59,9 @@ void ref_scale(const struct scale_args *a, double *want);
 
 /* want is 255 * clamp((x + 1) / 2, 0, 1) before truncation, 0 where x is not finite. */
 void ref_to_rgb8(const struct to_rgb8_args *a, double *want, int *non_finite);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,1 @@
+miku_kernel_test(scale KERNELS cuda/scale.cu)

@@ -1,0 +1,198 @@
+/* tests/emulator/check.cpp - what is known of memory, and every access held against it.
+ *
+ * Shared memory by vector clocks: a write and another thread's access with no barrier between them
+ * is a race, in whatever order they ran. Global memory by a state per byte. */
+#include <string.h>
+
+#include "tests/emulator/internal.h"
+
+extern "C" char __executable_start, end;
+
+static std::string place(const char *what, emu_site site, void *pc)
+{
+    if (pc)
+        return std::string(what) + " at " + emu_source_line(pc);
+    return site.line ? std::string(what) + " at " + site.file + ":" + std::to_string(site.line)
+                     : what;
+}
+
+static uint32_t *clock_of(worker *w, int id) { return &w->clocks[(size_t)id * w->thread_count]; }
+
+/* ---- shared memory
+ * --------------------------------------------------------------------------------- */
+
+static std::string who(const worker *w, int id)
+{
+    const thread &t = w->threads[(size_t)id];
+    return w->block_count == 1
+               ? "thread " + std::to_string(t.tid)
+               : "thread " + std::to_string(t.tid) + " of block " + std::to_string(t.block->rank);
+}
+
+static void check_read(worker *w, cell *c, size_t at, const char *what, emu_site site, void *pc)
+{
+    const int me = emu_now->id;
+    const uint32_t *clock = clock_of(w, me);
+    if (c->state == CELL_UNWRITTEN)
+        emu_fail("%s: reads shared memory nobody has written (offset %zu)",
+                 place(what, site, pc).c_str(), at);
+    if (c->state == CELL_IN_FLIGHT)
+        emu_fail("%s: reads what an asynchronous copy of %s has not delivered (offset %zu)",
+                 place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
+    if (c->writer != me && clock[c->writer] < c->write_clock)
+        emu_fail("%s: race: reads what %s wrote, no barrier between (offset %zu)",
+                 place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
+    if (c->reader[0] != me) { /* the last two readers are remembered */
+        c->reader[1] = c->reader[0];
+        c->read_clock[1] = c->read_clock[0];
+    }
+    c->reader[0] = (uint16_t)me;
+    c->read_clock[0] = clock[me];
+}
+
+static void check_write(worker *w, cell *c, size_t at, emu_access a, const char *what,
+                        emu_site site, void *pc)
+{
+    const int me = emu_now->id;
+    const uint32_t *clock = clock_of(w, me);
+    if (c->state != CELL_UNWRITTEN && c->writer != me && clock[c->writer] < c->write_clock)
+        emu_fail("%s: race: overwrites what %s wrote, no barrier between (offset %zu)",
+                 place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
+    for (int k = 0; k < 2; k++)
+        if (c->read_clock[k] && c->reader[k] != me && clock[c->reader[k]] < c->read_clock[k])
+            emu_fail("%s: race: overwrites what %s read, no barrier between (offset %zu)",
+                     place(what, site, pc).c_str(), who(w, c->reader[k]).c_str(), at);
+    c->writer = (uint16_t)me;
+    c->write_clock = clock[me];
+    c->state = a == ACCESS_IN_FLIGHT ? CELL_IN_FLIGHT : CELL_WRITTEN;
+}
+
+static void check_shared(worker *w, block *b, size_t at, size_t bytes, emu_access a,
+                         const char *what, emu_site site, void *pc)
+{
+    if (at + bytes > b->shared_bytes)
+        emu_fail("%s: %zu bytes at offset %zu of %zu bytes of shared memory",
+                 place(what, site, pc).c_str(), bytes, at, b->shared_bytes);
+    for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++) {
+        cell *c = &b->cells[i];
+        if (c->epoch != w->epoch) {
+            *c = {};
+            c->epoch = w->epoch;
+        }
+        if (a == ACCESS_READ)
+            check_read(w, c, i * 2, what, site, pc);
+        else
+            check_write(w, c, i * 2, a, what, site, pc);
+    }
+}
+
+/* ---- global memory
+ * --------------------------------------------------------------------------------- */
+
+static void check_global(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
+                         void *pc)
+{
+    unsigned char *state = emu_heap_state + at;
+    for (size_t i = 0; i < bytes; i++) {
+        if (state[i] == GLOBAL_NONE)
+            emu_fail("%s: %s of %zu bytes at %s", place(what, site, pc).c_str(),
+                     a == ACCESS_READ ? "read" : "write", bytes,
+                     emu_describe(emu_heap + at + i).c_str());
+        if (a == ACCESS_READ && state[i] == GLOBAL_UNWRITTEN)
+            emu_fail("%s: reads global memory nobody has written: %s",
+                     place(what, site, pc).c_str(), emu_describe(emu_heap + at + i).c_str());
+    }
+    if (a != ACCESS_READ)
+        memset(state, GLOBAL_WRITTEN, bytes);
+}
+
+/* ---- any access
+ * ------------------------------------------------------------------------------------ */
+
+static block *block_of(worker *w, const unsigned char *u)
+{
+    for (int i = 0; i < w->block_count; i++) {
+        block *b = w->blocks[(size_t)i];
+        if ((size_t)(u - b->shared) < b->shared_room)
+            return b;
+    }
+    return nullptr;
+}
+
+/* Its own registers and locals, threadIdx and its kin, tables of constants, the arguments. */
+static int is_private(const worker *w, const unsigned char *u, emu_access a)
+{
+    const unsigned char *threads = (const unsigned char *)w->threads.data();
+    const unsigned char *arguments = (const unsigned char *)w->grid->body.closure.get();
+    if ((size_t)(u - threads) < w->threads.size() * sizeof(thread) ||
+        u == (const unsigned char *)&emu_here)
+        return 1;
+    return a == ACCESS_READ &&
+           ((u >= (unsigned char *)&__executable_start && u < (unsigned char *)&end) ||
+            (size_t)(u - arguments) < w->grid->body.bytes);
+}
+
+void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_site site, void *pc)
+{
+    worker *w = emu_worker;
+    const unsigned char *u = (const unsigned char *)p;
+    if ((size_t)(u - w->stacks) < (size_t)w->stack_count * STACK_BYTES)
+        return;
+    if (block *b = block_of(w, u))
+        check_shared(w, b, (size_t)(u - b->shared), bytes, a, what, site, pc);
+    else if (emu_heap && (size_t)(u - emu_heap) < emu_heap_bytes)
+        check_global((size_t)(u - emu_heap), bytes, a, what, site, pc);
+    else if (!is_private(w, u, a))
+        emu_fail("%s: %s", place(what, site, pc).c_str(), emu_describe(p).c_str());
+}
+
+/* ---- clocks
+ * ----------------------------------------------------------------------------------------- */
+
+void emu_check_cluster_begins(worker *w)
+{
+    w->epoch++;
+    w->clocks.assign((size_t)w->thread_count * (size_t)w->thread_count, 0);
+    for (int i = 0; i < w->thread_count; i++)
+        clock_of(w, i)[i] = 1;
+    for (int i = 0; i < w->block_count; i++) {
+        block *b = w->blocks[(size_t)i];
+        if (b->cells.size() < b->shared_room / 2)
+            b->cells.resize(b->shared_room / 2);
+    }
+}
+
+static void gather(worker *w, const warp *from, uint32_t lanes, uint32_t *all)
+{
+    for (uint32_t m = lanes; m; m &= m - 1) {
+        const uint32_t *clock = clock_of(w, from->lane[__builtin_ctz(m)]->id);
+        for (int k = 0; k < w->thread_count; k++)
+            all[k] = clock[k] > all[k] ? clock[k] : all[k];
+    }
+}
+
+static void spread(worker *w, const warp *to, uint32_t lanes, const uint32_t *all)
+{
+    for (uint32_t m = lanes; m; m &= m - 1) {
+        const int id = to->lane[__builtin_ctz(m)]->id;
+        memcpy(clock_of(w, id), all, (size_t)w->thread_count * sizeof *all);
+        clock_of(w, id)[id]++;
+    }
+}
+
+void emu_check_join(block *b, const uint32_t *lanes)
+{
+    worker *w = emu_worker;
+    std::vector<uint32_t> all((size_t)w->thread_count, 0);
+    for (int i = 0; i < b->warp_count; i++)
+        gather(w, &b->warps[i], lanes[i], all.data());
+    for (int i = 0; i < b->warp_count; i++)
+        spread(w, &b->warps[i], lanes[i], all.data());
+}
+
+void emu_check_join_warp(warp *w, uint32_t lanes)
+{
+    std::vector<uint32_t> all((size_t)emu_worker->thread_count, 0);
+    gather(emu_worker, w, lanes, all.data());
+    spread(emu_worker, w, lanes, all.data());
+}
