@@ -21,7 +21,8 @@ miku_test(test_out_folder ROOMS app LIBS mikubench LABELS threads)
 foreach(script cli_options cli_texts cli_pictures cli_places cli_signals)
     add_test(NAME ${script}
         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${script} $<TARGET_FILE:mikubench-cuda>)
-    set_tests_properties(${script} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+    set_tests_properties(${script} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+        ENVIRONMENT OMP_WAIT_POLICY=passive)
 endforeach()
 
 miku_fuzz(fuzz_png ROOMS base SOURCES ${app_image_sources})
