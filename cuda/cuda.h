@@ -43,8 +43,10 @@ long cuda_variant_runs(struct ops *ops, const char *op, int i);
 /* Runs the same launches plainly instead of replaying a graph (--no-graph). */
 void cuda_use_graphs(struct ops *ops, int wanted);
 
-/* Hash of the committed plan that this device runs by, as hexadecimal text; lent. */
-const char *cuda_plan_hash(const struct ops *ops);
+/* Runs by this plan instead of the committed one: bench/plans/README.md has its form. For trying
+ * one before it is committed.
+ * returns  STATUS_BAD_FILE  a line names an operator or variant that is not there */
+status cuda_plan_use(struct ops *ops, const char *text);
 
 /* "CUDA 13.0, sm_80 sm_90a, PTX 80": what the kernels were built with and for. */
 const char *cuda_build(void);

@@ -25,7 +25,7 @@ struct cuda_slab;      /* memory.cu */
 
 struct cuda_device {
     struct ops ops; /* first: the `struct ops *` that callers hold is this device */
-    char name[16], summary[256];
+    char name[16], summary[256], bus_id[24];
     int ordinal, arch, sm_count; /* arch: 80, 86, 89, 90, 120 */
     enum dtype dtype;
     int planning, capturing, use_graphs;
@@ -85,7 +85,7 @@ status cuda_send(struct cuda_device *dev, void *to, const void *from, size_t byt
 
 /* The same for bytes that are made on the way: at most CUDA_PIECE of pinned memory to fill, then
  * sent. Filling one piece overlaps sending the one before. */
-enum { CUDA_PIECE = 4 << 20 };
+static const size_t CUDA_PIECE = 4 << 20;
 status cuda_piece(struct cuda_device *dev, void **host);
 status cuda_piece_send(struct cuda_device *dev, void *to, size_t bytes);
 

@@ -82,6 +82,8 @@ double half_ulp(enum dtype dtype)
     return dtype == DTYPE_F32 ? 0x1p-24 : dtype == DTYPE_F16 ? 0x1p-11 : 0x1p-8;
 }
 
+double half_least(enum dtype dtype) { return dtype == DTYPE_F16 ? 0x1p-25 : 0; }
+
 size_t check_close(const void *got, enum dtype dtype, const double *want, size_t count,
                    struct bound bound, const char *what)
 {

@@ -34,6 +34,10 @@ void *test_images(enum dtype dtype, int n, size_t per, const int *id, double mea
 /* Half a unit in the last place of a stored value, relative. */
 double half_ulp(enum dtype dtype);
 
+/* Half the distance of the smallest values: what a store may lose below the type's normal range,
+ * where inputs and results go in tests (f32 and bf16 end far lower). */
+double half_least(enum dtype dtype);
+
 /* |got - want| <= rel |want| + abs + factor * room (room may be null). Returns how many values
  * fail, and prints the worst of them with `what`. */
 struct bound {

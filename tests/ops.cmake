@@ -11,7 +11,7 @@ foreach(op conv2d linear weight group_norm layer_norm attention embed time_embed
     list(APPEND definitions ${PROJECT_SOURCE_DIR}/tests/ref/ref_${op}.c)
 endforeach()
 add_library(op_tests OBJECT ${definitions} ${PROJECT_SOURCE_DIR}/tests/check.c
-    ${PROJECT_SOURCE_DIR}/tests/device.c)
+    ${PROJECT_SOURCE_DIR}/tests/device.c ${PROJECT_SOURCE_DIR}/tests/device_cpu.c)
 target_link_libraries(op_tests PUBLIC miku_options PkgConfig::CMOCKA)
 target_link_options(op_tests INTERFACE ${wrapped})
 

@@ -275,5 +275,5 @@ int main(void)
         UNIT_TESTS(nothing_beyond_the_keys_is_seen),
         cmocka_unit_test(impossible_sizes_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return device_tests("attention", tests, COUNT(tests));
 }

@@ -200,5 +200,5 @@ int main(void)
         UNIT_TESTS(an_image_does_not_depend_on_its_batch),
         cmocka_unit_test(impossible_sizes_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return device_tests("linear", tests, COUNT(tests));
 }

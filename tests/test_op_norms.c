@@ -317,5 +317,5 @@ int main(void)
         UNIT_TESTS(layer_norm_does_not_depend_on_its_batch),
         cmocka_unit_test(impossible_rows_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return device_tests("group_norm layer_norm", tests, COUNT(tests));
 }

@@ -81,7 +81,8 @@ static void embed_equals_its_definition(enum dtype dtype)
         double *want = test_alloc(count * sizeof *want);
         ref_embed(&call.host, token, position, want);
         assert_int_equal(device_run(ops, embed_work, &call), STATUS_OK);
-        const struct bound bound = { .rel = half_ulp(dtype) * 1.01 }; /* one sum, one store */
+        const struct bound bound = { .rel = half_ulp(dtype) * 1.01, /* one sum, one store */
+                                     .abs = half_least(dtype) };
         assert_int_equal(check_close(call.host.y, dtype, want, count, bound, "embed"), 0);
     }
     test_release();
@@ -284,7 +285,7 @@ static void scale_equals_its_definition(enum dtype dtype)
         double *want = test_alloc(counts[i] * sizeof *want);
         ref_scale(&a, want);
         assert_int_equal(device_run(ops, scale_work, &a), STATUS_OK);
-        const struct bound bound = { .rel = half_ulp(dtype) * 1.01 };
+        const struct bound bound = { .rel = half_ulp(dtype) * 1.01, .abs = half_least(dtype) };
         assert_int_equal(check_close(a.y, dtype, want, counts[i], bound, "scale"), 0);
     }
     struct scale_args none = { .dtype = dtype, .scale = 1 };
@@ -416,5 +417,5 @@ int main(void)
         cmocka_unit_test(every_grey_level_comes_back),
         UNIT_TESTS(to_rgb8_does_not_depend_on_its_batch),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return device_tests("embed time_embed noise scale to_rgb8", tests, COUNT(tests));
 }

@@ -252,5 +252,5 @@ int main(void)
         cmocka_unit_test(every_stored_type_is_read),
         cmocka_unit_test(impossible_weights_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return device_tests("", tests, COUNT(tests));
 }

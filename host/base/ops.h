@@ -343,6 +343,8 @@ struct ops {
     size_t (*mark)(const struct ops *ops);
     void (*release)(struct ops *ops, size_t mark);
     size_t (*peak_bytes)(const struct ops *ops); /* weights, arena and scratch, at most so far */
+    /* What the device's own memory has left; 0: it has none, and uses the machine's. */
+    size_t (*free_bytes)(struct ops *ops);
 
     /* Copies wait for nothing; download() waits for all work enqueued before it. All three do
      * nothing while planning. */
@@ -350,6 +352,10 @@ struct ops {
     status (*download)(struct ops *ops, void *to_host, const void *from, size_t bytes);
     status (*copy)(struct ops *ops, void *to, const void *from, size_t bytes);
     status (*sync)(struct ops *ops);
+    /* Ends a step of work: returns when all steps ended before it are done, the last *running of
+     * them (0 or 1) excepted. So a host enqueues a step while the one before runs, and knows when
+     * each was done. */
+    status (*pace)(struct ops *ops, int *running);
 
     status (*conv2d)(struct ops *ops, const struct conv2d_args *args);
     status (*linear)(struct ops *ops, const struct linear_args *args);

@@ -155,6 +155,19 @@ static status finish(struct ops *ops)
     return STATUS_OK;
 }
 
+static status pace(struct ops *ops, int *running)
+{
+    *running = 0;
+    return finish(ops);
+}
+
+/* The machine's memory, which it shares. */
+static size_t free_bytes(struct ops *ops)
+{
+    (void)ops;
+    return 0;
+}
+
 /* ---- the step table ---------------------------------------------------------------------- */
 
 static status steps_begin(struct ops *ops, const struct step_row *rows, int count)
@@ -254,10 +267,12 @@ static const struct ops table = {
     .mark = mark,
     .release = release,
     .peak_bytes = peak_bytes,
+    .free_bytes = free_bytes,
     .upload = upload,
     .download = download,
     .copy = copy,
     .sync = finish,
+    .pace = pace,
     .conv2d = cpu_conv2d,
     .linear = cpu_linear,
     .group_norm = cpu_group_norm,
