@@ -37,6 +37,8 @@ void gpu_release(void);
  * tested with nothing else linked. Its operators are called by name: cuda_scale(gpu_device(),
  * &args). */
 struct ops *gpu_device(void);
+void gpu_device_for(enum dtype dtype); /* what it is opened for; f32 at first */
+void gpu_step(int row);                /* current row of the step table, until gpu_release() */
 void gpu_force(int row); /* run this row of the next operators' tables; -1: as the plan would */
 
 extern int check_failures;

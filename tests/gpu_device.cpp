@@ -17,6 +17,14 @@ struct ops *gpu_device(void)
     return &device.ops;
 }
 
+void gpu_device_for(enum dtype dtype) { device.dtype = dtype; }
+
+void gpu_step(int row)
+{
+    const int at[2] = { row, row + 1 };
+    device.step = (int *)gpu_copy(at, sizeof at);
+}
+
 void gpu_force(int row) { forced = row; }
 
 struct cuda_choice cuda_choose(const struct cuda_device *, const char *, const char *)
@@ -45,4 +53,23 @@ status cuda_constant(struct cuda_device *, const void *host, size_t bytes, const
 {
     *out = gpu_copy(host, bytes);
     return *out ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Memory of weights and copies to the device are the tests' own. */
+status cuda_take(struct cuda_device *, size_t bytes, void **out)
+{
+    *out = gpu_poison(bytes);
+    return *out ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void cuda_give(struct cuda_device *, void *) {} /* gpu_release() */
+
+status cuda_building(struct cuda_device *dev, size_t bytes, void **out)
+{
+    return cuda_take(dev, bytes, out);
+}
+
+status cuda_send(struct cuda_device *, void *to, const void *from, size_t bytes)
+{
+    return cuda_check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "send");
 }

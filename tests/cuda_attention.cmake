@@ -1,1 +1,0 @@
-miku_kernel_test(attention KERNELS cuda/attention.cu)
