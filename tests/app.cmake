@@ -18,7 +18,7 @@ endforeach()
 miku_test(test_out_folder ROOMS app LIBS mikubench LABELS threads)
 
 # The program itself.
-foreach(script cli_options cli_texts cli_pictures cli_places cli_signals)
+foreach(script cli_options cli_texts cli_pictures cli_places cli_signals how_fast peers)
     add_test(NAME ${script}
         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${script} $<TARGET_FILE:mikubench-cuda>)
     set_tests_properties(${script} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
