@@ -133,11 +133,11 @@ static const struct store_file *found(enum weights_kind kind, const char *name)
 static void folders_are_searched_once_and_loops_end(void **state)
 {
     (void)state;
-    assert_int_equal(store_count(store), 14);
+    assert_int_equal(store_count(store), 15);
     assert_int_equal(store_add(store, models), STATUS_OK);
     char *sub = fixture_path(models, "sub/");
     assert_int_equal(store_add(store, sub), STATUS_OK);
-    assert_int_equal(store_count(store), 14);
+    assert_int_equal(store_count(store), 15);
     free(sub);
     assert_int_equal(store_add(store, "/nowhere/at/all"), STATUS_IO);
     for (size_t i = 1; i < store_count(store); i++)
@@ -155,7 +155,7 @@ static void kinds_are_told_by_content(void **state)
     assert_int_equal(count[WEIGHTS_INPAINTING], 1);
     assert_int_equal(count[WEIGHTS_LORA], 2);
     assert_int_equal(count[WEIGHTS_EMBEDDING], 1);
-    assert_int_equal(count[WEIGHTS_OTHER], 1);
+    assert_int_equal(count[WEIGHTS_OTHER], 2); /* the broken and the empty one */
     for (size_t i = 0; i < store_count(store); i++)
         assert_int_equal(store_at(store, i)->problem[0] != 0,
                          store_at(store, i)->kind == WEIGHTS_OTHER);
@@ -249,6 +249,8 @@ static void unknown_names_get_the_nearest(void **state)
     assert_says("inpainting checkpoint (9");
     assert_int_equal(store_find(store, WEIGHTS_CHECKPOINT, "broken", &file), STATUS_NOT_FOUND);
     assert_says("broken.safetensors");
+    assert_int_equal(store_find(store, WEIGHTS_LORA, "nothing", &file), STATUS_NOT_FOUND);
+    assert_says("nothing.pt: the file is empty");
     assert_int_equal(store_find(store, WEIGHTS_LORA, "", &file), STATUS_NOT_FOUND);
     assert_int_equal(store_find(store, WEIGHTS_LORA, "\x1b[31m", &file), STATUS_NOT_FOUND);
     assert_null(strchr(status_text(), 0x1b));

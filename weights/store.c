@@ -166,7 +166,7 @@ static status add_file(struct store *store, const char *path, size_t below, cons
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
-    if (info->st_size == 0 || is_listed(store, path)) /* empty files: the web UI skips them too */
+    if (is_listed(store, path))
         return STATUS_OK;
     if (store->count >= FILES_MAX)
         return status_fail(STATUS_IO, "%s: more than %d weights files", path, (int)FILES_MAX);

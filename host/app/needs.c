@@ -12,24 +12,28 @@
 struct search {
     const struct catalog_file *wanted;
     int found;
+    char why[400]; /* what is wrong with a file of that name; "" */
 };
 
 static status compare(void *user, const struct miku_file *file)
 {
     struct search *search = user;
-    if (strcasecmp(file->name, search->wanted->name) == 0 ||
-        (file->sha256[0] != 0 && strcmp(file->sha256, search->wanted->sha256) == 0))
-        search->found = 1;
+    const int named = strcasecmp(file->name, search->wanted->name) == 0;
+    if (strcmp(file->kind, search->wanted->kind) == 0)
+        search->found |= named || strcmp(file->sha256, search->wanted->sha256) == 0;
+    else if (named)
+        snprintf(search->why, sizeof search->why, " (%s)", file->kind);
     return STATUS_OK;
 }
 
-static status append(char **names, const char *name)
+static status append(char **names, const struct search *search)
 {
-    const size_t before = strlen(*names), bytes = before + strlen(name) + 3;
+    const char *name = search->wanted->name, *why = search->why;
+    const size_t before = strlen(*names), bytes = before + strlen(name) + strlen(why) + 3;
     char *more = realloc(*names, bytes);
     if (more == NULL)
         return status_fail(STATUS_NO_MEMORY, "cases: no memory");
-    snprintf(more + before, bytes - before, "%s%s", before > 0 ? ", " : "", name);
+    snprintf(more + before, bytes - before, "%s%s%s", before > 0 ? ", " : "", name, why);
     *names = more;
     return STATUS_OK;
 }
@@ -45,7 +49,7 @@ static status collect(struct miku *miku, const struct catalog *catalog, int numb
             continue;
         TRY(miku_list(miku, hashes, compare, &search));
         if (!search.found)
-            TRY(append(names, wanted->name));
+            TRY(append(names, &search));
     }
     return STATUS_OK;
 }

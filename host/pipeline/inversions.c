@@ -2,6 +2,7 @@
 #include "host/pipeline/inversions.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "weights/embedding.h"
 
@@ -16,22 +17,49 @@ void inversions_destroy(struct inversions *v)
     free(v->vectors);
     free(v->data);
     free(v->vector_count);
+    for (int i = 0; i < v->unfit_count; i++)
+        free(v->unfit[i].why);
     free(v->unfit);
     free(v);
 }
 
-static void take(struct inversions *v, const struct store_file *file)
+static status leave_out(struct inversions *v, const struct store_file *file, const char *why)
+{
+    char *copy = strdup(why);
+    if (copy == NULL)
+        return status_fail(STATUS_NO_MEMORY, "inversions: no memory");
+    v->unfit[v->unfit_count++] = (struct unfit_inversion){ file, copy };
+    return STATUS_OK;
+}
+
+static status take(struct inversions *v, const struct store_file *file)
 {
     struct embedding *embedding = NULL;
-    if (embedding_open(file->path, &embedding) != STATUS_OK || embedding->width != v->width) {
+    status result = embedding_open(file->path, &embedding);
+    if (result == STATUS_OK && embedding->width != v->width)
+        result = status_fail(STATUS_BAD_SHAPE, "%s is %d wide, this model's text encoder %d",
+                             file->path, embedding->width, v->width);
+    if (result != STATUS_OK) {
         embedding_free(embedding);
-        v->unfit[v->unfit_count++] = file;
-        return;
+        return leave_out(v, file, status_text());
     }
     v->file[v->count] = file;
     v->vectors[v->count] = embedding;
     v->data[v->count] = embedding->data;
     v->vector_count[v->count++] = embedding->vectors;
+    return STATUS_OK;
+}
+
+static status take_all(struct inversions *v, const struct store *store, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct store_file *file = store_at(store, i);
+        if (file->kind == WEIGHTS_EMBEDDING)
+            TRY(take(v, file));
+        else if (file->problem[0] != 0)
+            TRY(leave_out(v, file, file->problem));
+    }
+    return STATUS_OK;
 }
 
 static status name_them(struct inversions *v, const struct tokenizer *tokenizer)
@@ -64,9 +92,8 @@ status inversions_create(const struct store *store, const struct tokenizer *toke
     if (v->file == NULL || v->vectors == NULL || v->data == NULL || v->vector_count == NULL ||
         v->unfit == NULL)
         result = status_fail(STATUS_NO_MEMORY, "inversions: no memory for %zu", most);
-    for (size_t i = 0; result == STATUS_OK && i < most; i++)
-        if (store_at(store, i)->kind == WEIGHTS_EMBEDDING)
-            take(v, store_at(store, i));
+    if (result == STATUS_OK)
+        result = take_all(v, store, most);
     if (result == STATUS_OK)
         result = name_them(v, tokenizer);
     if (result != STATUS_OK) {

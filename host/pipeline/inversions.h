@@ -12,12 +12,16 @@ struct inversions {
     const float **data;             /* [count], each [vector_count, width] */
     int *vector_count;
     int count;
-    const struct store_file **unfit; /* [unfit_count]: of another width; plain text in prompts */
+    struct unfit_inversion {
+        const struct store_file *file;
+        char *why;
+    } * unfit; /* [unfit_count]: plain text in prompts */
     int unfit_count;
     struct prompt_embeddings *names;
 };
 
-/* Reads all of the store whose width fits. One that cannot be read is among the unfit. */
+/* Reads all of the store whose width fits. The others are unfit, and so is every file that could
+ * not be read: what it holds is not known. */
 status inversions_create(const struct store *store, const struct tokenizer *tokenizer, int width,
                          struct inversions **out);
 void inversions_destroy(struct inversions *inversions); /* null is fine */

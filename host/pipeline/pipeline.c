@@ -1,4 +1,5 @@
 /* host/pipeline/pipeline.c - request -> pictures, the whole way. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -58,23 +59,33 @@ static status load(struct run *run)
                              &miku->inversions);
 }
 
-/* An inversion of another width stays plain text, as in the web UI; the person should know. */
-static void warn_of_unfit(const struct run *run)
+/* 1 if the text has the name as a word of its own, in any letter case. */
+static int has_word(const char *text, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = text; at != NULL && *at != 0; at++)
+        if (strncasecmp(at, name, length) == 0 && !isalnum((unsigned char)at[length]) &&
+            (at == text || !isalnum((unsigned char)at[-1])))
+            return 1;
+    return 0;
+}
+
+/* An inversion of no use stays plain text, as in the web UI; the person should know. */
+static status check_unfit(const struct run *run)
 {
     const struct inversions *v = run->miku->inversions;
     for (int i = 0; i < v->unfit_count; i++) {
-        const char *name = v->unfit[i]->name;
-        const char *text[] = { run->resolved.prompt, run->request->negative };
-        for (int k = 0; k < 2; k++)
-            for (const char *at = text[k]; at != NULL && *at != 0; at++)
-                if (strncasecmp(at, name, strlen(name)) == 0) {
-                    miku_tell(run->miku, MIKU_LOG_WARNING,
-                              "inversion %s does not fit this model (%d wide); its name is plain "
-                              "text",
-                              name, v->width);
-                    at += strlen(at) - 1;
-                }
+        const struct unfit_inversion *unfit = &v->unfit[i];
+        const char *name = unfit->file->name;
+        if (!has_word(run->resolved.prompt, name) && !has_word(run->request->negative, name))
+            continue;
+        if (run->request->strict)
+            return status_fail(STATUS_NOT_FOUND, "no embedding called \"%s\": %s", name,
+                               unfit->why);
+        miku_tell(run->miku, MIKU_LOG_WARNING, "no embedding called \"%s\": %s; it is plain text",
+                  name, unfit->why);
     }
+    return STATUS_OK;
 }
 
 /* At a scale of 1 the negative has no effect, unless parts are weighed against it. */
@@ -226,7 +237,7 @@ static status generate(struct run *run)
     TRY(resolve_request(run->miku, run->request, &run->compat, &run->resolved));
     TRY(dump_open(run->request->dump_dir, run->request->count, &run->dump));
     TRY(load(run));
-    warn_of_unfit(run);
+    TRY(check_unfit(run));
     TRY(lay_out(run));
     TRY(used_files_open(run->miku, &run->resolved, run->conditioning, run->request->stand_ins,
                         &run->used));
