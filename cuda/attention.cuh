@@ -1,0 +1,58 @@
+/* cuda/attention.cuh - what the kernels of attention share: their arguments, where a head's rows
+ * lie, how many keys a query sees. */
+#ifndef CUDA_ATTENTION_CUH
+#define CUDA_ATTENTION_CUH
+
+#include <cuda_runtime.h>
+
+#include "cuda/variant.cuh"
+#include "host/base/ops.h"
+
+/* The call, with device pointers, and the step table that names the current context. */
+struct attention_call {
+    attention_args a;
+    const step_row *steps;
+    const int *step;
+};
+
+/* One head of one image; rows go on by q_stride, kv_stride and heads * d elements. */
+template <class T> struct attention_head {
+    const T *q, *k, *v;
+    T *y;
+    int keys; /* those of its part, 1 .. s_kv */
+};
+
+template <class T>
+static __device__ __forceinline__ attention_head<T> attention_head_at(const attention_call &p,
+                                                                      int img, int head)
+{
+    const attention_args &a = p.a;
+    const int part = img / (a.n / a.n_kv);
+    const int context =
+        a.kv_context_stride > 0 || a.len_contexts > 0 ? p.steps[*p.step].context : 0;
+    const size_t kv = (size_t)context * a.kv_context_stride + (size_t)part * a.s_kv * a.kv_stride +
+                      (size_t)head * a.d;
+    attention_head<T> h;
+    h.q = (const T *)a.q + (size_t)(img % a.n_q) * a.s_q * a.q_stride + (size_t)head * a.d;
+    h.k = (const T *)a.k + kv;
+    h.v = (const T *)a.v + kv;
+    h.y = (T *)a.y + ((size_t)img * a.s_q * a.heads + head) * a.d;
+    h.keys = !a.key_len           ? a.s_kv
+             : a.len_contexts > 0 ? a.key_len[context * a.n_kv + part]
+                                  : a.key_len[part];
+    return h;
+}
+
+/* Keys 0 .. that - 1 are seen by query `row`. */
+static __device__ __forceinline__ int attention_seen(const attention_args &a, int keys, int row)
+{
+    return a.causal ? min(keys, row + 1) : keys;
+}
+
+/* Powers of 2 instead of e: what a score is multiplied by. */
+static __device__ __forceinline__ float attention_slope(const attention_args &a)
+{
+    return a.scale * 1.44269504f;
+}
+
+#endif

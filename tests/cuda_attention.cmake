@@ -1,0 +1,1 @@
+miku_kernel_test(attention KERNELS cuda/attention.cu)
