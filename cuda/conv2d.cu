@@ -8,7 +8,7 @@
  * Roofline   3x3, 96x64, 320 -> 320, n = 2: 22.6 GFLOP, 28.7 us at 790 TFLOP/s (H200), 137 us at
  *            165 (4090); operands once are 17.6 MB.
  * Variants   plain    any dtype, one thread per output; the oracle on the device, and the f32 path
- *            64x64, 128x64, 128x128
+ *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
  */
@@ -49,6 +49,7 @@ product product_of(const conv2d_args *a, const cuda_call *call)
     p.c2_pad = w->c2_pad;
     p.k = w->k;
     p.rows = w->rows;
+    p.columns = w->out;
     p.taps = w->taps;
     p.stride = w->stride;
     p.pad = w->kernel == 3 && !a->pad_end ? 1 : 0;
@@ -111,6 +112,11 @@ status launch_plain(const conv2d_args *a, const cuda_call *call)
 
 int takes_16_bit(const conv2d_args *a) { return a->dtype != DTYPE_F32; }
 
+int takes_few(const conv2d_args *a)
+{
+    return takes_16_bit(a) && product_of(a, NULL).columns <= tile_of(TILE_128X16).n;
+}
+
 size_t work_bytes(const conv2d_args *a) { return gemm_work_bytes(product_of(a, NULL)); }
 
 template <enum tile_name TILE> status launch_tile(const conv2d_args *a, const cuda_call *call)
@@ -126,6 +132,7 @@ status launch_mma(const conv2d_args *a, const cuda_call *call)
 
 const cuda_variant<conv2d_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
+    { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },

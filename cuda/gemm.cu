@@ -13,7 +13,8 @@
  * makes
  *            43. 3x3, 96x64, 320 -> 320, n = 2 in 128 x 64 tiles: 531 MB of copies for 22.6 GFLOP.
  * Variants   64x64, 128x64 (4 warps), 128x128 (8 warps): 32, 48 and 64 KB of shared memory; each
- *            for f16 and bf16. `narrow` (64x64): channel counts that are no multiple of 8, one
+ *            for f16 and bf16. 128x16: at most 16 outputs, the last convolution of each network
+ *            (40 KB). `narrow` (64x64): channel counts that are no multiple of 8, one
  *            element a load; the first convolution of each network.
  */
 #include "cuda/finish.cuh"
@@ -42,7 +43,7 @@ template <class ELEMENT, int BM_, int BN_, int WM_, int WN_> struct shape {
         NI = WN / 8,
         PASS = THREADS / 4, /* rows that all threads copy at once, a chunk each */
         A_ROWS = BM / PASS, /* rows of a thread */
-        B_ROWS = BN / PASS
+        B_ROWS = (BN + PASS - 1) / PASS
     };
     struct stages {
         T a[STAGES][BM][BK]; /* pixels by terms */
@@ -50,7 +51,7 @@ template <class ELEMENT, int BM_, int BN_, int WM_, int WN_> struct shape {
     };
     typedef sums<BN> results; /* in the place of the stages, when they are done with */
 
-    static size_t shared_bytes()
+    static constexpr size_t shared_bytes()
     {
         return sizeof(stages) > sizeof(results) ? sizeof(stages) : sizeof(results);
     }
@@ -78,7 +79,7 @@ template <class G> __device__ __forceinline__ block_tile tile_of_block(const pro
     t.wide = phase_size(p.w_out, t.at.phases, t.at.phase % 2);
     t.hw = phase_size(p.h_out, t.at.phases, t.at.phase / 2) * t.wide;
     const int per_image = ceil_div(t.hw, G::BM), m_tiles = p.n * per_image;
-    const int n_tiles = ceil_div(p.rows, G::BN), block = blockIdx.x;
+    const int n_tiles = ceil_div(p.columns, G::BN), block = blockIdx.x;
     t.empty = block >= m_tiles * n_tiles;
     const int m = m_tiles > n_tiles ? block / n_tiles : block % m_tiles;
     const int n = m_tiles > n_tiles ? block % n_tiles : block / m_tiles;
@@ -90,99 +91,121 @@ template <class G> __device__ __forceinline__ block_tile tile_of_block(const pro
 
 /* ---- copies to shared memory ----------------------------------------------------------- */
 
-/* What one thread copies of the pixels: one chunk of A_ROWS rows, a step at a time. */
-template <class G, bool NARROW> struct gather {
+/* What one thread copies: a chunk of each of A_ROWS pixels and B_ROWS outputs a step, rows PASS
+ * apart, which therefore lie at the same place within their rows. */
+template <class G, bool NARROW> struct copier {
     typedef typename G::T T;
-    const T *x, *x2;     /* of the block's image */
-    int at[G::A_ROWS];   /* input pixel of tap shift (0, 0) */
-    int seen[G::A_ROWS]; /* bit t: tap t lies inside the image */
-    int tap, channel;    /* of the next step's chunk */
+    const product &p;
+    const int phase, place; /* place: element of the thread's first chunk in a shared tile */
+    const T *x, *x2;        /* of the block's image */
+    int at[G::A_ROWS];      /* input pixel of tap shift (0, 0) */
+    int seen[G::A_ROWS];    /* bit t: tap t lies inside the image */
+    const T *source;        /* of the next step's chunk: x or x2 ... */
+    int c, first;           /* ... of so many channels; element of it from `at` on */
+    int tap, channel, end;  /* channels of the tap, counted from x's; end of the source's */
+    const T *matrix;        /* of the phase */
+    int term[G::B_ROWS];    /* element of the next step's chunk */
+    int valid[G::B_ROWS];   /* bytes: a tile may reach past the last output */
 
-    __device__ void begin(const product &p, const block_tile &t, int step)
+    __device__ copier(const product &p, const block_tile &t, int step)
+        : p(p), phase(t.at.phase),
+          place((int)threadIdx.x / 4 * G::BK + chunk_at(threadIdx.x / 4, threadIdx.x % 4))
     {
         const size_t hw = (size_t)p.h * p.w;
         x = (const T *)p.x + (size_t)(t.at.img % p.n_x) * hw * p.c;
         x2 = p.c2 ? (const T *)p.x2 + (size_t)(t.at.img % p.n_x2) * hw * p.c2 : x;
-        for (int i = 0; i < G::A_ROWS; i++) {
-            const int pixel = t.at.pixel + threadIdx.x / 4 + i * G::PASS;
-            const int iy = pixel / t.wide * p.stride, ix = pixel % t.wide * p.stride;
-            at[i] = iy * p.w + ix;
-            seen[i] = 0;
-            for (int k = 0; k < p.taps && pixel < t.hw; k++) {
-                const tap_shift s = shift_of(p.taps, p.pad, t.at.phase, k);
-                if (iy + s.dy >= 0 && iy + s.dy < p.h && ix + s.dx >= 0 && ix + s.dx < p.w)
-                    seen[i] |= 1 << k;
-            }
+        for (int i = 0; i < G::A_ROWS; i++)
+            see(i, t);
+        const int from = step * G::BK + threadIdx.x % 4 * 8;
+        matrix = (const T *)p.matrix + (size_t)phase * p.rows * p.k;
+        for (int i = 0; i < G::B_ROWS; i++) {
+            const int row = t.at.column + threadIdx.x / 4 + i * G::PASS;
+            valid[i] = row < p.rows ? 16 : 0;
+            term[i] = row < p.rows ? row * p.k + from : 0;
         }
-        const int term = step * G::BK + threadIdx.x % 4 * 8, per_tap = p.c_pad + p.c2_pad;
-        tap = term / per_tap;
-        channel = term % per_tap;
+        tap = 0;
+        channel = from;
+        find_source();
     }
 
-    /* Starts this step's copies and goes on to the next. */
-    __device__ void copy(const product &p, int phase, T (&to)[G::BM][G::BK])
+    __device__ void see(int i, const block_tile &t)
     {
-        const tap_shift s = shift_of(p.taps, p.pad, phase, tap);
+        const int pixel = t.at.pixel + threadIdx.x / 4 + i * G::PASS;
+        const int iy = pixel / t.wide * p.stride, ix = pixel % t.wide * p.stride;
+        at[i] = iy * p.w + ix;
+        seen[i] = 0;
+        for (int k = 0; k < p.taps && pixel < t.hw; k++) {
+            const tap_shift s = shift_of(p.taps, p.pad, phase, k);
+            if (iy + s.dy >= 0 && iy + s.dy < p.h && ix + s.dx >= 0 && ix + s.dx < p.w)
+                seen[i] |= 1 << k;
+        }
+    }
+
+    /* From tap and channel, which may lie past the tap. */
+    __device__ void find_source()
+    {
+        const int per_tap = p.c_pad + p.c2_pad;
+        tap += channel / per_tap;
+        channel %= per_tap;
         const bool second = channel >= p.c_pad;
-        const int c = second ? p.c2 : p.c, first = second ? channel - p.c_pad : channel;
-        const T *from = second ? x2 : x;
-        const int shift = s.dy * p.w + s.dx;
-        for (int i = 0; i < G::A_ROWS; i++) {
-            const int row = threadIdx.x / 4 + i * G::PASS;
-            const bool inside = seen[i] >> tap & 1;
-            T *chunk = &to[row][chunk_at(row, threadIdx.x % 4)];
-            const T *source = inside ? from + (at[i] + shift) * c + first : from;
-            if (NARROW) {
-                lanes<T, 8> v;
-                for (int j = 0; j < 8; j++)
-                    v.v[j] = inside && first + j < c ? source[j] : from_f32<T>(0.0f);
-                store_lanes(chunk, v);
-            } else {
-                cp_async_16(chunk, source, inside ? 16 : 0);
-            }
+        source = second ? x2 : x;
+        c = second ? p.c2 : p.c;
+        end = second ? per_tap : p.c_pad;
+        const tap_shift s = shift_of(p.taps, p.pad, phase, tap);
+        first = (s.dy * p.w + s.dx) * c + channel - (second ? p.c_pad : 0);
+    }
+
+    __device__ void copy_pixel(int i, T *chunk)
+    {
+        const bool inside = seen[i] >> tap & 1;
+        const T *from = source + (inside ? at[i] * c + first : 0);
+        if (!NARROW) {
+            cp_async_16(chunk, from, inside ? 16 : 0);
+            return;
+        }
+        const int left = c - (channel - (end == p.c_pad ? 0 : p.c_pad));
+        lanes<T, 8> v;
+        for (int j = 0; j < 8; j++)
+            v.v[j] = inside && j < left ? from[j] : from_f32<T>(0.0f);
+        store_lanes(chunk, v);
+    }
+
+    /* Starts the next step's copies. */
+    __device__ void copy(T (&a)[G::BM][G::BK], T (&b)[G::BN][G::BK])
+    {
+        for (int i = 0; i < G::A_ROWS; i++)
+            copy_pixel(i, &a[0][0] + place + i * G::PASS * G::BK);
+        for (int i = 0; i < G::B_ROWS; i++) {
+            if (G::BN % G::PASS == 0 || (int)threadIdx.x / 4 + i * G::PASS < G::BN)
+                cp_async_16(&b[0][0] + place + i * G::PASS * G::BK, matrix + term[i], valid[i]);
+            term[i] += valid[i] ? G::BK : 0;
         }
         channel += G::BK;
-        for (const int per_tap = p.c_pad + p.c2_pad; channel >= per_tap; channel -= per_tap)
-            tap++;
+        first += G::BK;
+        if (channel >= end)
+            find_source();
     }
 };
 
-/* The weight's rows are whole steps, and padded: only a tile that passes the last is cut. */
-template <class G>
-__device__ __forceinline__ void copy_matrix(const product &p, const tile_place &at, int step,
-                                            typename G::T (&to)[G::BN][G::BK])
-{
-    typedef typename G::T T;
-    const T *matrix = (const T *)p.matrix + (size_t)at.phase * p.rows * p.k;
-    for (int i = 0; i < G::B_ROWS; i++) {
-        const int row = threadIdx.x / 4 + i * G::PASS, chunk = threadIdx.x % 4;
-        const bool inside = at.column + row < p.rows;
-        const T *from = matrix + (size_t)(at.column + row) * p.k + step * G::BK + chunk * 8;
-        cp_async_16(&to[row][chunk_at(row, chunk)], inside ? from : matrix, inside ? 16 : 0);
-    }
-}
-
 /* ---- one step of products ----------------------------------------------------------------- */
 
+/* Fragments 16 rows apart lie at the same place within their rows. */
 template <class G>
 __device__ __forceinline__ void multiply(const typename G::T (&a_tile)[G::BM][G::BK],
                                          const typename G::T (&b_tile)[G::BN][G::BK],
                                          float (&acc)[G::MI][G::NI][4])
 {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int row0 = warp / G::WARPS_N * G::WM, column0 = warp % G::WARPS_N * G::WN;
+    const int a_first = warp / G::WARPS_N * G::WM + lane % 16;
+    const int b_first = warp % G::WARPS_N * G::WN + lane / 16 * 8 + lane % 8;
 #pragma unroll
     for (int k = 0; k < G::BK / 16; k++) {
         uint32_t a[G::MI][4], b[G::NI][2];
         const void *a_row[G::MI], *b_row[G::NI / 2];
-        for (int i = 0; i < G::MI; i++) {
-            const int row = row0 + i * 16 + lane % 16;
-            a_row[i] = &a_tile[row][chunk_at(row, k * 2 + lane / 16)];
-        }
-        for (int j = 0; j < G::NI / 2; j++) { /* 16 outputs: two 8-wide fragments */
-            const int row = column0 + j * 16 + lane / 16 * 8 + lane % 8;
-            b_row[j] = &b_tile[row][chunk_at(row, k * 2 + lane / 8 % 2)];
-        }
+        for (int i = 0; i < G::MI; i++)
+            a_row[i] = &a_tile[a_first][chunk_at(a_first, k * 2 + lane / 16)] + i * 16 * G::BK;
+        for (int j = 0; j < G::NI / 2; j++) /* 16 outputs: two 8-wide fragments */
+            b_row[j] = &b_tile[b_first][chunk_at(b_first, k * 2 + lane / 8 % 2)] + j * 16 * G::BK;
         ldmatrix_x4(a, a_row);
         ldmatrix_x4(pairs(b), b_row);
         mma<typename G::T>(acc, a, b);
@@ -255,23 +278,18 @@ __global__ void __launch_bounds__(G::THREADS, 2) gemm_k1_gather(const product p)
     const int end = (int)((long long)steps * (blockIdx.z + 1) / p.splits);
 
     float acc[G::MI][G::NI][4] = {};
-    gather<G, NARROW> pixels;
-    pixels.begin(p, t, begin);
-    for (int step = begin; step < begin + G::STAGES - 1; step++) {
-        if (step < end) {
-            pixels.copy(p, t.at.phase, s.a[step - begin]);
-            copy_matrix<G>(p, t.at, step, s.b[step - begin]);
-        }
+    copier<G, NARROW> copies(p, t, begin);
+    for (int i = 0; i < G::STAGES - 1; i++) {
+        if (begin + i < end)
+            copies.copy(s.a[i], s.b[i]);
         cp_async_commit(); /* an empty one where there is no step, so that counts stay right */
     }
     int now = 0, to = G::STAGES - 1; /* stages */
     for (int step = begin; step < end; step++) {
         cp_async_wait<G::STAGES - 2>();
         __syncthreads(); /* this step has landed, and all have done with the one before */
-        if (step + G::STAGES - 1 < end) {
-            pixels.copy(p, t.at.phase, s.a[to]);
-            copy_matrix<G>(p, t.at, step + G::STAGES - 1, s.b[to]);
-        }
+        if (step + G::STAGES - 1 < end)
+            copies.copy(s.a[to], s.b[to]);
         cp_async_commit();
         multiply<G>(s.a[now], s.b[now], acc);
         now = now + 1 == G::STAGES ? 0 : now + 1;
@@ -291,7 +309,8 @@ template <class T>
 __global__ void __launch_bounds__(REDUCE_THREADS, 4) gemm_k2_reduce(const product p)
 {
     sums<REDUCE_N> &s = shared_as<sums<REDUCE_N>>();
-    const int hw = p.h_out * p.w_out, per_image = tiles_of(hw), column_tiles = p.rows / REDUCE_N;
+    const int hw = p.h_out * p.w_out, per_image = tiles_of(hw),
+              column_tiles = ceil_div(p.columns, REDUCE_N);
     const int tile = blockIdx.x / column_tiles;
     const tile_place at = { tile / per_image, 0, 1, tile % per_image * STATS_PIXELS,
                             (int)(blockIdx.x % column_tiles) * REDUCE_N };
@@ -302,8 +321,9 @@ __global__ void __launch_bounds__(REDUCE_THREADS, 4) gemm_k2_reduce(const produc
         if (at.pixel + row >= hw)
             break;
         const float *part = from + (size_t)row * p.rows + column;
-        lanes<float, 4> sum = load_lanes<4>(part);
-        for (int split = 1; split < p.splits; split++) {
+        const int splits = at.column + column < p.columns ? p.splits : 0; /* else not written */
+        lanes<float, 4> sum = {};
+        for (int split = 0; split < splits; split++) {
             const lanes<float, 4> v = load_lanes<4>(part + split * chunk);
             for (int j = 0; j < 4; j++)
                 sum.v[j] += v.v[j];
@@ -324,7 +344,7 @@ status launch_tiles(const char *name, const product &p, cudaStream_t stream)
     const int phases = phases_of(p);
     const int hw = phase_size(p.h_out, phases, 0) * phase_size(p.w_out, phases, 0);
     const long long blocks =
-        (long long)p.n * ((hw + G::BM - 1) / G::BM) * ((p.rows + G::BN - 1) / G::BN);
+        (long long)p.n * ((hw + G::BM - 1) / G::BM) * ((p.columns + G::BN - 1) / G::BN);
     if (blocks > INT32_MAX)
         return status_fail(STATUS_BAD_SHAPE, "%s: %lld blocks", name, blocks);
     return gpu_launch(name, gemm_k1_gather<G, NARROW>,
@@ -337,6 +357,8 @@ template <class T> status launch_as(const product &p, enum tile_name tile, cudaS
     if (p.c % 8 != 0 || p.c2 % 8 != 0)
         return launch_tiles<shape<T, 64, 64, 32, 32>, true>("gemm narrow", p, stream);
     switch (tile) {
+    case TILE_128X16:
+        return launch_tiles<shape<T, 128, 16, 32, 16>, false>("gemm 128x16", p, stream);
     case TILE_128X128:
         return launch_tiles<shape<T, 128, 128, 64, 32>, false>("gemm 128x128", p, stream);
     case TILE_128X64:
@@ -348,7 +370,8 @@ template <class T> status launch_as(const product &p, enum tile_name tile, cudaS
 
 template <class T> status launch_reduce(const product &p, cudaStream_t stream)
 {
-    const size_t blocks = (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)(p.rows / REDUCE_N);
+    const size_t blocks =
+        (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)((p.columns + REDUCE_N - 1) / REDUCE_N);
     return gpu_launch("gemm reduce", gemm_k2_reduce<T>, dim3((unsigned)blocks),
                       dim3(REDUCE_THREADS), sizeof(sums<REDUCE_N>), stream, p);
 }
@@ -357,7 +380,7 @@ template <class T> status launch_reduce(const product &p, cudaStream_t stream)
 
 int gemm_splits(const product &p)
 {
-    return tile_splits(p.h_out * p.w_out, p.rows, p.taps * (p.c_pad + p.c2_pad));
+    return tile_splits(p.h_out * p.w_out, p.columns, p.taps * (p.c_pad + p.c2_pad));
 }
 
 size_t gemm_work_bytes(const product &p)

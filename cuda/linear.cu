@@ -7,7 +7,7 @@
  * Roofline   GEGLU, s = 6144, 320 -> 2 x 1280, n = 2: 20.1 GFLOP, 25.5 us at 790 TFLOP/s (H200);
  *            39.3 MB in and out, 9.1 us at 4.3 TB/s.
  * Variants   plain    any dtype, one thread per output; the oracle on the device, and the f32 path
- *            64x64, 128x64, 128x128
+ *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
  */
@@ -44,6 +44,7 @@ product product_of(const linear_args *a, const cuda_call *call)
     p.c2_pad = w->c2_pad;
     p.k = w->k;
     p.rows = w->rows;
+    p.columns = w->geglu ? (a->out + 7) / 8 * 16 : w->out;
     p.taps = 1;
     p.stride = 1;
     p.geglu = w->geglu;
@@ -87,6 +88,11 @@ status launch_plain(const linear_args *a, const cuda_call *call)
 
 int takes_16_bit(const linear_args *a) { return a->dtype != DTYPE_F32; }
 
+int takes_few(const linear_args *a)
+{
+    return takes_16_bit(a) && product_of(a, NULL).columns <= tile_of(TILE_128X16).n;
+}
+
 size_t work_bytes(const linear_args *a) { return gemm_work_bytes(product_of(a, NULL)); }
 
 template <enum tile_name TILE> status launch_tile(const linear_args *a, const cuda_call *call)
@@ -102,6 +108,7 @@ status launch_mma(const linear_args *a, const cuda_call *call)
 
 const cuda_variant<linear_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
+    { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },

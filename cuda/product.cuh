@@ -24,6 +24,7 @@ struct product {
     int h, w, c, c2;
     int h_out, w_out, c_out; /* c_out as stored: half of the matrix's outputs with geglu */
     int c_pad, c2_pad, k, rows;
+    int columns;           /* outputs of the matrix, without the rows that pad it at the end */
     int taps, stride, pad; /* pad: rows and columns of zeros at the top and left */
     int geglu, splits;
     enum activation act;
