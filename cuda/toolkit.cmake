@@ -2,6 +2,7 @@
 #   MIKU_CUDA        auto: if nvcc is found; ON: must be; OFF
 #   MIKU_CUDA_ARCHS  as CMAKE_CUDA_ARCHITECTURES: "80-real" is code, "80-virtual" PTX, "80" both
 set(MIKU_CUDA_FOUND OFF)
+string(REPLACE ";" " " MIKU_CUDA_CODE "${MIKU_CUDA_ARCHS}")
 if(MIKU_CUDA STREQUAL "OFF")
     return()
 endif()

@@ -37,14 +37,19 @@ struct miku; /* a device, the weights that were found, and the model that is loa
 enum miku_log { MIKU_LOG_INFO, MIKU_LOG_WARNING };
 
 struct miku_options {
-    const char *device;         /* "auto" (or null), "cpu", "cuda", "cuda:N" */
-    const char *precision;      /* "auto" (or null), "fp32", "bf16", "fp16" */
+    const char *device;         /* "auto" (or null): the first usable GPU, else the CPU; "cpu",
+                                   "cuda", "cuda:N" */
+    const char *precision;      /* "auto" (or null): fp16 on a GPU, fp32 on a CPU; "fp32", "bf16",
+                                   "fp16" */
     int threads;                /* of the CPU device; 0: the physical cores to be had */
     const char *const *weights; /* folders searched recursively; "synthetic" stands for random
                                    full-size weights */
     size_t weights_count;
-    const char *cache_dir; /* where hashes of weights are kept between runs; null: nowhere */
-    size_t memory_limit;   /* bytes the run may take on the device; 0: what the machine has */
+    const char *cache_dir;       /* where hashes of weights are kept between runs; null: nowhere */
+    size_t memory_limit;         /* bytes the run may take on the device; 0: what the machine has */
+    const char *const *variants; /* "conv2d=plain": CUDA operators held to one of their variants */
+    size_t variants_count;
+    int no_graph; /* 1: CUDA kernels are launched one by one, not as a graph */
     void (*log)(void *user, enum miku_log level, const char *line); /* null: nobody listens */
     void *user;                                                     /* handed to log */
 };

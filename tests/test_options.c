@@ -164,13 +164,20 @@ static void flags_beat_a_text_and_leave_the_rest(void **state)
     assert_true(request.eta == 0.5 && request.ensd == -5 && request.strict == 1);
 }
 
-static void folders_of_weights_add_up(void **state)
+static void words_of_a_repeated_flag_add_up(void **state)
 {
     (void)state;
     struct options options;
     assert_int_equal(parse("--list --weights a --weights b", &options), STATUS_OK);
-    assert_int_equal(options.weights_count, 2);
-    assert_string_equal(options.weights[1], "b");
+    assert_int_equal(options.weights.count, 2);
+    assert_string_equal(options.weights.word[1], "b");
+    assert_int_equal(options.variants.count, 0);
+    options_free(&options);
+    assert_int_equal(parse("--list --variant conv2d=plain --variant linear=plain", &options),
+                     STATUS_OK);
+    assert_int_equal(options.variants.count, 2);
+    assert_string_equal(options.variants.word[0], "conv2d=plain");
+    assert_int_equal(options.weights.count, 0);
     options_free(&options);
 }
 
@@ -235,7 +242,7 @@ int main(void)
         cmocka_unit_test(seeds_reach_from_minus_one_to_the_last),
         cmocka_unit_test(counts_go_by_batches),
         cmocka_unit_test(flags_beat_a_text_and_leave_the_rest),
-        cmocka_unit_test(folders_of_weights_add_up),
+        cmocka_unit_test(words_of_a_repeated_flag_add_up),
         cmocka_unit_test(help_opens_with_a_sentence_and_a_command),
         cmocka_unit_test(help_beats_the_rest),
         cmocka_unit_test(distances_count_typing_errors),

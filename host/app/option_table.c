@@ -72,7 +72,7 @@ const struct option_row option_rows[] = {
       .help = "behave as this web UI version, up to 1.8; auto: by the infotext, else 1.1.1" },
 
     { .help = "Weights" },
-    { "weights", .kind = OPTION_LIST, .value = "DIR",
+    { "weights", .kind = OPTION_LIST, .offset = AT(weights), .value = "DIR",
       .help = "searched with all its folders, may be repeated; synthetic: random full-size weights "
               "(MIKUBENCH_WEIGHTS, else the embedded set)" },
     { "any-weights", .kind = OPTION_FLAG, .offset = AT(request.any_weights),
@@ -82,11 +82,15 @@ const struct option_row option_rows[] = {
 
     { .help = "Running" },
     { "device", .kind = OPTION_TEXT, .offset = AT(device), .value = "NAME",
-      .help = "auto, cpu, cuda, cuda:N" },
+      .help = "cpu, cuda, cuda:N; auto: a GPU that can be used, else the CPU" },
     { "precision", .kind = OPTION_TEXT, .offset = AT(precision), .value = "NAME",
-      .help = "auto, fp32, bf16, fp16" },
+      .help = "fp32, bf16, fp16; auto: fp16 on a GPU, fp32 on a CPU" },
     { "threads", .kind = OPTION_INT, .offset = AT(threads), .low = 1, .high = 1024, .value = "N",
       .help = "of the CPU device (the physical cores)" },
+    { "variant", .kind = OPTION_LIST, .offset = AT(variants), .value = "OP=NAME",
+      .help = "hold a CUDA operator to one of its variants; may be repeated" },
+    { "no-graph", .kind = OPTION_FLAG, .offset = AT(no_graph),
+      .help = "launch CUDA kernels one by one, not as a graph" },
     { "repeat", .kind = OPTION_INT, .offset = AT(repeat), .low = 1, .high = 10000, .value = "N",
       .help = "make everything N times; all times stand in the JSON" },
     { "warmup", .kind = OPTION_INT, .offset = AT(warmup), .low = 0, .high = 10000, .value = "N",

@@ -115,14 +115,16 @@ static status take_seed(const struct option_row *row, const char *value, struct 
                        value);
 }
 
-static status take_folder(struct options *options, const char *value)
+/* Adds to one of the lists: weights' folders, variants. */
+static status take_word(const struct option_row *row, const char *value, struct options *options)
 {
-    const size_t bytes = (options->weights_count + 1) * sizeof *options->weights;
-    const char **more = realloc(options->weights, bytes);
+    struct option_list *list = (struct option_list *)(void *)((char *)options + row->offset);
+    const size_t bytes = (list->count + 1) * sizeof *list->word;
+    const char **more = realloc(list->word, bytes);
     if (more == NULL)
         return status_fail(STATUS_NO_MEMORY, "options: %zu bytes asked", bytes);
-    more[options->weights_count++] = value;
-    options->weights = more;
+    more[list->count++] = value;
+    list->word = more;
     return STATUS_OK;
 }
 
@@ -173,7 +175,7 @@ static status take(const struct option_row *row, const char *value, struct optio
     case OPTION_SIZE:
         return take_size(row, value, options);
     case OPTION_LIST:
-        return take_folder(options, value);
+        return take_word(row, value, options);
     }
     return STATUS_OK;
 }
@@ -264,9 +266,9 @@ status options_parse(int argc, char **argv, struct options *options)
 
 void options_free(struct options *options)
 {
-    free(options->weights);
-    options->weights = NULL;
-    options->weights_count = 0;
+    free(options->weights.word);
+    free(options->variants.word);
+    options->weights = options->variants = (struct option_list){ 0 };
 }
 
 int options_given(const struct options *options, const char *name)

@@ -21,6 +21,12 @@ enum mode {
     MODE_HELP
 };
 
+/* The values of a flag that may be repeated. */
+struct option_list {
+    const char **word; /* [count] */
+    size_t count;
+};
+
 struct options {
     enum mode mode;
     int case_number;  /* of MODE_CASE */
@@ -28,8 +34,9 @@ struct options {
 
     const char *device, *precision;
     int threads;
-    const char **weights; /* folders, as given; [weights_count] */
-    size_t weights_count;
+    struct option_list weights;  /* folders, as given */
+    struct option_list variants; /* OPERATOR=VARIANT, of the CUDA device */
+    int no_graph;
 
     struct miku_request request; /* the library's defaults, and what was given on top */
     uint64_t given;              /* one bit a row of the table */

@@ -38,6 +38,9 @@ status run_open(const struct options *options, const struct weights_set *weights
         .threads = options->threads,
         .weights = (const char *const *)weights->folder,
         .weights_count = weights->count,
+        .variants = options->variants.word,
+        .variants_count = options->variants.count,
+        .no_graph = options->no_graph,
         .cache_dir = cache,
         .log = on_log,
     };

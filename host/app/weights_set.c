@@ -67,8 +67,8 @@ static status read_manifest(struct weights_set *set)
 
 static status choose(const struct options *options, struct weights_set *set)
 {
-    for (size_t i = 0; i < options->weights_count; i++)
-        TRY(add(set, options->weights[i], strlen(options->weights[i])));
+    for (size_t i = 0; i < options->weights.count; i++)
+        TRY(add(set, options->weights.word[i], strlen(options->weights.word[i])));
     if (set->count == 0 && place_listed_weights() != NULL)
         TRY(add_listed(set, place_listed_weights()));
     if (set->count == 0)

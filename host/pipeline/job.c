@@ -219,14 +219,31 @@ static status dump_images(struct job *job, const char *name, int step, const flo
     return result;
 }
 
-/* All evaluations: the first under capture, the others as its replays. */
+/* Steps that are done, and when the last of them was. */
+struct pace {
+    int done;
+    double ms;
+};
+
+static void keep_time(struct job *job, struct pace *pace, int done)
+{
+    const double now = clock_now_ms();
+    if (done <= pace->done)
+        return;
+    job->step_ms[done - 1] = now - pace->ms;
+    *pace = (struct pace){ done, now };
+}
+
+/* All evaluations: the first under capture, the others as its replays. The host may be a step ahead
+ * of the device. */
 static status walk(struct job *job, struct evaluation *e, struct graph **graph)
 {
     struct ops *ops = job->ops;
     const struct sampler_plan *plan = job->plan;
-    double begun = clock_now_ms();
+    struct pace pace = { .ms = clock_now_ms() };
     for (int r = 0; r < plan->row_count; r++) {
         const int step = plan->row_step[r], first = r == 0 || plan->ends[r - 1];
+        int running;
         if (first) {
             TRY(progress(job, "sample", step, plan->steps));
             ops->span_begin(ops, SPAN_STEP, "step");
@@ -236,13 +253,13 @@ static status walk(struct job *job, struct evaluation *e, struct graph **graph)
             TRY(dump_images(job, "denoised", step, e->buffers.denoised));
         if (!plan->ends[r])
             continue;
-        TRY(ops->sync(ops));
         ops->span_end(ops);
+        TRY(ops->pace(ops, &running));
+        keep_time(job, &pace, step + 1 - running);
         TRY(dump_images(job, "latent", step, e->buffers.x));
-        const double now = clock_now_ms();
-        job->step_ms[step] = now - begun;
-        begun = now;
     }
+    TRY(ops->sync(ops));
+    keep_time(job, &pace, plan->steps);
     return progress(job, "sample", plan->steps, plan->steps);
 }
 

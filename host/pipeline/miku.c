@@ -33,6 +33,9 @@ const char *miku_build(void)
 {
     static const char text[] =
         "compiler " MIKU_COMPILER "\n"
+#if MIKU_CUDA
+        "CUDA " MIKU_CUDA_BUILD "\n"
+#endif
 #if MIKU_CPU
         "oneDNN " VERSION_TEXT(DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH) "\n"
 #endif
@@ -40,67 +43,14 @@ const char *miku_build(void)
     return text;
 }
 
-/* ---- devices ----------------------------------------------------------------------------- */
-
-static status read_precision(const char *name, enum dtype *out)
-{
-    static const struct {
-        const char *name;
-        enum dtype dtype;
-    } known[] = {
-        { "auto", DTYPE_F32 }, { "fp32", DTYPE_F32 }, { "bf16", DTYPE_BF16 }, { "fp16", DTYPE_F16 }
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (name == NULL || strcmp(name, known[i].name) == 0) {
-            *out = known[i].dtype;
-            return STATUS_OK;
-        }
-    return status_fail(STATUS_MISUSE,
-                       "precision \"%s\" is not known; auto, fp32, bf16 and fp16 are", name);
-}
-
-static status open_device(const char *name, int threads, enum dtype dtype, struct ops **out)
-{
-    const int automatic = name == NULL || strcmp(name, "auto") == 0;
-    if (!automatic && strncmp(name, "cuda", 4) == 0 && (name[4] == 0 || name[4] == ':'))
-        return status_fail(STATUS_UNSUPPORTED, "device \"%s\": this build has no CUDA device",
-                           name);
-    if (!automatic && strcmp(name, "cpu") != 0)
-        return status_fail(STATUS_MISUSE, "device \"%s\" is not known; auto, cpu and cuda[:N] are",
-                           name);
-#if MIKU_CPU
-    return cpu_open(threads, dtype, out);
-#else
-    (void)threads, (void)dtype, (void)out;
-    return status_fail(STATUS_UNSUPPORTED, "this build has no CPU device");
-#endif
-}
-
-status miku_devices(char **text)
-{
-    *text = NULL;
-#if MIKU_CPU
-    struct ops *ops;
-    TRY(cpu_open(0, DTYPE_F32, &ops));
-    const size_t bytes = strlen(ops->name) + strlen(ops->summary) + 8;
-    *text = malloc(bytes);
-    if (*text != NULL)
-        snprintf(*text, bytes, "%s  %s\n", ops->name, ops->summary);
-    ops->destroy(ops);
-#else
-    *text = text_copy("");
-#endif
-    return *text != NULL ? STATUS_OK : status_fail(STATUS_NO_MEMORY, "devices: no memory");
-}
-
 /* ---- opening ----------------------------------------------------------------------------- */
 
 static status open_all(const struct miku_options *options, struct miku *miku)
 {
-    TRY(read_precision(options->precision, &miku->dtype));
-    TRY(open_device(options->device, options->threads, miku->dtype, &miku->ops));
+    TRY(miku_open_device(options, &miku->dtype, &miku->ops));
 #if MIKU_CPU
-    miku->threads = options->threads > 0 ? options->threads : cpu_cores();
+    if (strcmp(miku->ops->name, "cpu") == 0)
+        miku->threads = options->threads > 0 ? options->threads : cpu_cores();
 #endif
     TRY(hash_cache_open(options->cache_dir, &miku->hashes));
     TRY(store_create(options->cache_dir, &miku->store));

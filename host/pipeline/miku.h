@@ -11,7 +11,7 @@
 struct miku {
     struct ops *ops;
     enum dtype dtype;
-    int threads;         /* of the CPU device */
+    int threads;         /* of the CPU device; 0 elsewhere */
     int synthetic;       /* "synthetic" was among the folders */
     size_t memory_limit; /* as given; 0: what the machine has */
     void (*log)(void *user, enum miku_log level, const char *line);
@@ -28,6 +28,11 @@ void miku_tell(const struct miku *miku, enum miku_log level, const char *format,
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+
+/* Opens the device that the options name, "auto" being the first usable GPU or else the CPU; *dtype
+ * is their precision, "auto" being fp16 on a GPU and fp32 on a CPU.
+ * returns  STATUS_MISUSE (an unknown name), STATUS_UNSUPPORTED, STATUS_DEVICE (not to be had) */
+status miku_open_device(const struct miku_options *options, enum dtype *dtype, struct ops **out);
 
 /* A request's names as files. */
 struct resolved {

@@ -29,10 +29,22 @@ struct run {
     double load_ms, fuse_ms;
 };
 
-/* Bytes the device may take: what was given, or nine tenths of what the machine has left. */
+/* Bytes that weights may take: what was given, or what the device has left, or nine tenths of what
+ * the machine has. */
 static size_t memory_limit(const struct miku *miku)
 {
-    return miku->memory_limit != 0 ? miku->memory_limit : memory_available() / 10 * 9;
+    const size_t own = miku->ops->free_bytes(miku->ops);
+    if (miku->memory_limit != 0)
+        return miku->memory_limit;
+    return own != 0 ? own : memory_available() / 10 * 9;
+}
+
+/* Of a job. A device with memory of its own looks itself how much there is, what it holds included.
+ */
+static size_t job_memory_limit(const struct miku *miku)
+{
+    const int own = miku->ops->free_bytes(miku->ops) != 0;
+    return own ? miku->memory_limit : memory_limit(miku);
 }
 
 static void pass_on(void *user, enum miku_log level, const char *line)
@@ -209,7 +221,7 @@ static status make_pictures(struct run *run)
                              .plan = &run->plan,
                              .dump = run->dump,
                              .callbacks = run->callbacks,
-                             .memory_limit = memory_limit(run->miku),
+                             .memory_limit = job_memory_limit(run->miku),
                              .watch = watch_hash,
                              .watch_user = run };
     TRY(job_open(&run->job));
