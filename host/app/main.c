@@ -10,6 +10,7 @@
 #include "host/app/say.h"
 #include "host/app/show.h"
 #include "host/app/signals.h"
+#include "host/app/spin.h"
 #include "host/app/text_file.h"
 #include "host/base/clock.h"
 
@@ -187,6 +188,7 @@ static int start(struct options *options, int argc, char **argv, double began_ms
     case MODE_HELP:
         return exit_of_status(show_help());
     default:
+        spin_briefly(argv);
         return run(options, argc, argv, began_ms);
     }
 }

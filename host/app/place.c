@@ -1,5 +1,4 @@
-/* host/app/place.c - paths from the program's own, and from the environment: the one file that
- * reads it. */
+/* host/app/place.c - paths from the program's own, and from the environment. */
 #include "host/app/place.h"
 
 #include <limits.h>
