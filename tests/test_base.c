@@ -1,4 +1,5 @@
-/* tests/test_base.c - conversions against arithmetic in double, the arena, Philox's known words. */
+/* tests/test_base.c - conversions against arithmetic in double, the arena, Philox's known words,
+ * near names. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 
 #include "host/base/arena.h"
 #include "host/base/dtype.h"
+#include "host/base/near_names.h"
 #include "host/base/philox.h"
 #include "host/base/status.h"
 
@@ -136,6 +138,32 @@ static void errors_never_carry_control_characters(void **state)
     assert_string_equal(status_text(), "file: a?[31m???z");
 }
 
+static void distances_count_typing_errors(void **state)
+{
+    (void)state;
+    char longest[5000];
+    memset(longest, 'a', sizeof longest);
+    longest[sizeof longest - 1] = 0;
+    assert_int_equal(near_distance("kitten", "sitting"), 3);
+    assert_int_equal(near_distance("stpes", "steps"), 1);
+    assert_int_equal(near_distance("Euler A", "euler a"), 0);
+    assert_int_equal(near_distance("", "abc"), 3);
+    assert_int_equal(near_distance("abcdef", ""), 6);
+    assert_int_equal(near_distance(longest, "a"), 127);
+}
+
+static void near_names_come_nearest_first(void **state)
+{
+    (void)state;
+    static const char *const known[] = { "AOM3.vae", "oam3", "A3", "AOM3A1", "sd-v1-4" };
+    struct near_names near = { .count = 0 };
+    char text[100];
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        near_names_offer(&near, "aom3", known[i]);
+    near_names_text(&near, text, sizeof text);
+    assert_string_equal(text, "; nearest: AOM3.vae, oam3, A3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +174,8 @@ int main(void)
         cmocka_unit_test(arena_plans_then_holds),
         cmocka_unit_test(philox_gives_the_known_words),
         cmocka_unit_test(errors_never_carry_control_characters),
+        cmocka_unit_test(distances_count_typing_errors),
+        cmocka_unit_test(near_names_come_nearest_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,6 @@
 #include "host/app/number.h"
 #include "host/app/options.h"
 #include "host/app/say.h"
-#include "host/app/suggest.h"
 
 /* Parses words separated by blanks. */
 static status parse(const char *line, struct options *options)
@@ -202,15 +201,6 @@ static void help_beats_the_rest(void **state)
     assert_int_equal(options.mode, MODE_HELP);
 }
 
-static void distances_count_typing_errors(void **state)
-{
-    (void)state;
-    assert_int_equal(suggest_distance("steps", "steps"), 0);
-    assert_int_equal(suggest_distance("stpes", "steps"), 1);
-    assert_int_equal(suggest_distance("kitten", "sitting"), 3);
-    assert_int_equal(suggest_distance("", "abc"), 3);
-}
-
 static void control_characters_never_get_out(void **state)
 {
     (void)state;
@@ -245,7 +235,6 @@ int main(void)
         cmocka_unit_test(words_of_a_repeated_flag_add_up),
         cmocka_unit_test(help_opens_with_a_sentence_and_a_command),
         cmocka_unit_test(help_beats_the_rest),
-        cmocka_unit_test(distances_count_typing_errors),
         cmocka_unit_test(control_characters_never_get_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

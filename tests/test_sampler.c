@@ -66,7 +66,10 @@ static void an_unknown_name_gets_the_nearest_ones(void **state)
     const struct sampler *sampler = named("DDIM");
     assert_int_equal(sampler_find("DPM++ 2N Karras", &sampler), STATUS_NOT_FOUND);
     assert_null(sampler);
-    assert_non_null(strstr(status_text(), "did you mean \"DPM++ 2M Karras\""));
+    assert_non_null(strstr(status_text(), "nearest: DPM++ 2M Karras"));
+    assert_int_equal(sampler_find("UniPC", &sampler), STATUS_NOT_FOUND);
+    assert_non_null(strstr(status_text(), "known"));
+    assert_non_null(strstr(status_text(), " DPM++ 2S a, DPM++ 2M, DDIM"));
     char junk[4096];
     memset(junk, 'x', sizeof junk - 1);
     junk[sizeof junk - 1] = '\0';

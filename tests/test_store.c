@@ -19,7 +19,6 @@
 #include "weights/file_facts.h"
 #include "weights/hash.h"
 #include "weights/manifest.h"
-#include "weights/near_names.h"
 #include "weights/store.h"
 
 #define UNET "model.diffusion_model."
@@ -245,6 +244,8 @@ static void unknown_names_get_the_nearest(void **state)
     assert_says("nearest: AOM3");
     assert_int_equal(store_find(store, WEIGHTS_LORA, "Flat2", &file), STATUS_NOT_FOUND);
     assert_says("nearest: flat2");
+    assert_int_equal(store_find(store, WEIGHTS_VAE, "orangmix", &file), STATUS_NOT_FOUND);
+    assert_says("nearest: orangemix.vae");
     assert_int_equal(store_find(store, WEIGHTS_CHECKPOINT, "inpaint", &file), STATUS_NOT_FOUND);
     assert_says("inpainting checkpoint (9");
     assert_int_equal(store_find(store, WEIGHTS_CHECKPOINT, "broken", &file), STATUS_NOT_FOUND);
@@ -260,15 +261,6 @@ static void unknown_names_get_the_nearest(void **state)
     assert_int_equal(store_find(store, WEIGHTS_VAE, longest, &file), STATUS_NOT_FOUND);
     memcpy(longest, "oramgemix", 9);
     assert_int_equal(store_find(store, WEIGHTS_VAE, longest, &file), STATUS_NOT_FOUND);
-}
-
-static void distances_count_edits(void **state)
-{
-    (void)state;
-    assert_int_equal(near_distance("kitten", "sitting", 9), 3);
-    assert_int_equal(near_distance("Euler A", "euler a", 9), 0);
-    assert_int_equal(near_distance("", "abc", 9), 3);
-    assert_int_equal(near_distance("abcdef", "", 3), 4);
 }
 
 static void the_vae_beside_a_checkpoint_is_found(void **state)
@@ -574,7 +566,6 @@ int main(void)
         cmocka_unit_test(two_paths_to_one_file_are_no_doubt),
         cmocka_unit_test(ambiguous_names_are_listed_with_their_paths),
         cmocka_unit_test(unknown_names_get_the_nearest),
-        cmocka_unit_test(distances_count_edits),
         cmocka_unit_test(the_vae_beside_a_checkpoint_is_found),
         cmocka_unit_test(models_are_found_by_name_then_by_hash),
         cmocka_unit_test(known_hashes_are_right),

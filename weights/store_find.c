@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "weights/near_names.h"
+#include "host/base/near_names.h"
 #include "weights/store_list.h"
 
 enum { NAME_CAP = 1024 };

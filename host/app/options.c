@@ -6,7 +6,7 @@
 
 #include "host/app/number.h"
 #include "host/app/option_table.h"
-#include "host/app/suggest.h"
+#include "host/base/near_names.h"
 
 enum { COUNT_MAX = 100000 };
 
@@ -40,19 +40,18 @@ static const struct option_row *find_letter(char letter)
 static status unknown_long(const char *name, size_t length)
 {
     char word[64] = "";
-    const char *nearest = NULL;
-    int best = 4; /* farther than three letters is no typing error */
+    struct near_names near = { .count = 0 };
     strncat(word, name, length < sizeof word - 1 ? length : sizeof word - 1);
     for (size_t i = 0; i < option_count; i++)
         for (int k = 0; k < 2; k++) {
             const char *known = k == 0 ? option_rows[i].name : option_rows[i].other;
-            const int far = known == NULL ? best : suggest_distance(word, known);
-            if (far < best)
-                best = far, nearest = known;
+            if (known != NULL)
+                near_names_offer(&near, word, known);
         }
-    if (nearest == NULL)
+    if (near.count == 0)
         return status_fail(STATUS_MISUSE, "unknown option --%s; --help lists them", word);
-    return status_fail(STATUS_MISUSE, "unknown option --%s; did you mean --%s?", word, nearest);
+    return status_fail(STATUS_MISUSE, "unknown option --%s; did you mean --%s?", word,
+                       near.name[0]);
 }
 
 static int takes_value(const struct option_row *row)

@@ -2,9 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/near_names.h"
 #include "host/sampling/sampler.h"
-
-enum { NEAREST = 3, NAME_MOST = 64 };
 
 static const struct entry {
     struct sampler sampler;
@@ -46,50 +45,21 @@ static int same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* Levenshtein's distance, letters' case aside, over the first NAME_MOST bytes of each. */
-static int distance(const char *a, const char *b)
-{
-    int row[NAME_MOST + 1];
-    const size_t length_a = strnlen(a, NAME_MOST), length_b = strnlen(b, NAME_MOST);
-    for (size_t j = 0; j <= length_b; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= length_a; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= length_b; j++) {
-            const int equal = lower((unsigned char)a[i - 1]) == lower((unsigned char)b[j - 1]);
-            int best = diagonal + !equal;
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[length_b];
-}
-
+/* The nearest names; where none is near, all that there are. */
 static status not_found(const char *name)
 {
-    int taken[ENTRIES] = { 0 };
-    char list[NEAREST * (NAME_MOST + 4)] = "";
-    size_t used = 0;
-    for (int k = 0; k < NEAREST; k++) {
-        int best = -1, least = 0;
-        for (int i = 0; i < ENTRIES; i++) {
-            const int d = distance(name, entries[i].sampler.name);
-            if (!taken[i] && (best < 0 || d < least)) {
-                best = i;
-                least = d;
-            }
-        }
-        taken[best] = 1;
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%s\"",
-                                 k == 0             ? ""
-                                 : k == NEAREST - 1 ? " or "
-                                                    : ", ",
-                                 entries[best].sampler.name);
-    }
-    return status_fail(STATUS_NOT_FOUND, "no sampler \"%.100s\"; did you mean %s?", name, list);
+    struct near_names near = { .count = 0 };
+    char text[400] = "; known, and each but DDIM with \"Karras\" too:";
+    size_t used = strlen(text);
+    for (int i = 0; i < ENTRIES; i++)
+        near_names_offer(&near, name, entries[i].sampler.name);
+    if (near.count > 0)
+        near_names_text(&near, text, sizeof text);
+    for (int i = 0; i < ENTRIES && near.count == 0; i++)
+        if (!entries[i].sampler.karras)
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, " %s,", entries[i].sampler.name);
+    return status_fail(STATUS_NOT_FOUND, "no sampler \"%.100s\"%s", name, text);
 }
 
 status sampler_find(const char *name, const struct sampler **out)
