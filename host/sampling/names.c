@@ -49,7 +49,7 @@ static int same(const char *a, const char *b)
 static status not_found(const char *name)
 {
     struct near_names near = { .count = 0 };
-    char text[400] = "; known, and each but DDIM with \"Karras\" too:";
+    char text[400] = "; those known, most of them with Karras too";
     size_t used = strlen(text);
     for (int i = 0; i < ENTRIES; i++)
         near_names_offer(&near, name, entries[i].sampler.name);
@@ -58,7 +58,7 @@ static status not_found(const char *name)
     for (int i = 0; i < ENTRIES && near.count == 0; i++)
         if (!entries[i].sampler.karras)
             used +=
-                (size_t)snprintf(text + used, sizeof text - used, " %s,", entries[i].sampler.name);
+                (size_t)snprintf(text + used, sizeof text - used, ", %s", entries[i].sampler.name);
     return status_fail(STATUS_NOT_FOUND, "no sampler \"%.100s\"%s", name, text);
 }
 
