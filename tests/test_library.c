@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "host/mikubench.h"
@@ -208,6 +209,34 @@ static void refuses_before_computing_if_memory_does_not_suffice(void **state)
     miku_close(miku);
 }
 
+/* The pristine copy of a weight is the mapped file: without a look at it first, SIGBUS. */
+static void a_file_cut_short_between_two_requests_is_refused(void **state)
+{
+    (void)state;
+    char folder[] = "test_library.XXXXXX", line[512], path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(line, sizeof line, "cp %s/AOM3.safetensors %s/flat2.safetensors %s", folders[0],
+             folders[0], folder);
+    assert_int_equal(system(line), 0);
+    snprintf(path, sizeof path, "%s/AOM3.safetensors", folder);
+
+    struct miku *miku;
+    const char *const one[] = { folder };
+    struct miku_request request = small();
+    assert_int_equal(miku_open(&(struct miku_options){ .weights = one, .weights_count = 1 }, &miku),
+                     STATUS_OK);
+    assert_int_equal(miku_generate(miku, &request, NULL), STATUS_OK);
+    assert_int_equal(truncate(path, 100000), 0);
+    request.prompt = "<lora:flat2:1>hatsune miku";
+    assert_int_equal(miku_generate(miku, &request, NULL), STATUS_BAD_FILE);
+    assert_non_null(strstr(status_text(), "bytes when it was opened, has 100000 now"));
+    assert_int_equal(miku_generate(miku, &request, NULL), STATUS_BAD_FILE);
+    assert_non_null(strstr(status_text(), "cut short"));
+    miku_close(miku);
+    snprintf(line, sizeof line, "rm -r %s", folder);
+    assert_int_equal(system(line), 0);
+}
+
 static void infotext_goes_round(void **state)
 {
     (void)state;
@@ -241,6 +270,7 @@ int main(void)
         cmocka_unit_test(cancelling_stops_and_leaves_the_context_usable),
         cmocka_unit_test(refuses_what_makes_no_sense),
         cmocka_unit_test(refuses_before_computing_if_memory_does_not_suffice),
+        cmocka_unit_test(a_file_cut_short_between_two_requests_is_refused),
         cmocka_unit_test(infotext_goes_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

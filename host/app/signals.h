@@ -1,4 +1,5 @@
-/* host/app/signals.h - SIGINT and SIGTERM ask the run to stop; a second one ends it at once. */
+/* host/app/signals.h - SIGINT and SIGTERM ask the run to stop; a second one ends it at once.
+ * SIGBUS, which a mapped file raises when it was cut short, ends it with a line. */
 #ifndef HOST_APP_SIGNALS_H
 #define HOST_APP_SIGNALS_H
 

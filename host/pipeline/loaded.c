@@ -196,6 +196,11 @@ static int same(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+static status file_unchanged(const struct loaded *l)
+{
+    return l->synthetic ? STATUS_OK : checkpoint_unchanged(l->checkpoint);
+}
+
 /* The LoRAs that the networks are to be made with, before the networks are. */
 static status fuse(struct loaded *l)
 {
@@ -223,12 +228,13 @@ static status select_all(struct loaded *l, const struct wanted *wanted, size_t m
     start = clock_now_ms();
     if (lora_source_differs(&l->loras, wanted)) {
         l->ready = 0; /* half fused is not loaded */
+        TRY(file_unchanged(l));
         TRY(lora_source_set(&l->loras, wanted, strict, log));
         TRY(fuse(l));
     }
     *fuse_ms = clock_now_ms() - start;
     l->ready = 1;
-    return l->synthetic ? STATUS_OK : checkpoint_unchanged(l->checkpoint);
+    return file_unchanged(l);
 }
 
 status loaded_select(struct loaded *l, const struct wanted *wanted, size_t memory_limit, int strict,
