@@ -11,6 +11,9 @@
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
+ *            window 128x64, 128x128
+ *                     3x3 of stride 1: cuda/gemm_window.cu copies a pixel once for all its taps
+ *            window   the same with the tile picked, for images that 128-pixel tiles fit
  */
 #include <limits.h>
 #include <stdio.h>
@@ -130,6 +133,26 @@ status launch_mma(const conv2d_args *a, const cuda_call *call)
     return gemm_launch(p, gemm_tile(p, call->sm_count), call->stream);
 }
 
+int takes_window(const conv2d_args *a) { return window_takes(product_of(a, NULL)); }
+
+/* Where 128-pixel tiles fit an image badly, smaller ones that gather are better. */
+int takes_window_well(const conv2d_args *a)
+{
+    const int pixels = a->weight->upsample == 2 ? a->h * a->w : a->h_out * a->w_out;
+    return takes_window(a) && a->c_out > 16 && (pixels + 127) / 128 * 128 <= pixels + pixels / 3;
+}
+
+template <enum tile_name TILE> status launch_window(const conv2d_args *a, const cuda_call *call)
+{
+    return window_launch(product_of(a, call), TILE, call->stream);
+}
+
+status launch_window_pick(const conv2d_args *a, const cuda_call *call)
+{
+    const product p = product_of(a, call);
+    return window_launch(p, window_tile(p, call->sm_count), call->stream);
+}
+
 const cuda_variant<conv2d_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
     { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
@@ -137,6 +160,9 @@ const cuda_variant<conv2d_args> variants[] = {
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
     { "mma", 80, takes_16_bit, work_bytes, launch_mma },
+    { "window 128x64", 80, takes_window, work_bytes, launch_window<TILE_128X64> },
+    { "window 128x128", 80, takes_window, work_bytes, launch_window<TILE_128X128> },
+    { "window", 80, takes_window_well, work_bytes, launch_window_pick },
 };
 
 } // namespace

@@ -17,83 +17,16 @@
  *            (40 KB). `narrow` (64x64): channel counts that are no multiple of 8, one
  *            element a load; the first convolution of each network.
  */
-#include "cuda/finish.cuh"
-#include "cuda/gemm.cuh"
+#include "cuda/gemm_tile.cuh"
 #include "cuda/launch.cuh"
-#include "cuda/ptx.cuh"
 
 namespace
 {
 
-/* ---- sizes of an instance -------------------------------------------------------------- */
+/* ---- copies of pixels ------------------------------------------------------------------ */
 
-/* Block tile BM x BN, warp tile WM x WN. */
-template <class ELEMENT, int BM_, int BN_, int WM_, int WN_> struct shape {
-    typedef ELEMENT T;
-    enum {
-        BM = BM_,
-        BN = BN_,
-        WM = WM_,
-        WN = WN_,
-        BK = TILE_K,
-        STAGES = 4,
-        WARPS_N = BN / WN,
-        THREADS = 32 * (BM / WM) * WARPS_N,
-        MI = WM / 16, /* fragments of a warp */
-        NI = WN / 8,
-        PASS = THREADS / 4, /* rows that all threads copy at once, a chunk each */
-        A_ROWS = BM / PASS, /* rows of a thread */
-        B_ROWS = (BN + PASS - 1) / PASS
-    };
-    struct stages {
-        T a[STAGES][BM][BK]; /* pixels by terms */
-        T b[STAGES][BN][BK]; /* outputs by terms */
-    };
-    typedef sums<BN> results; /* in the place of the stages, when they are done with */
-
-    static constexpr size_t shared_bytes()
-    {
-        return sizeof(stages) > sizeof(results) ? sizeof(stages) : sizeof(results);
-    }
-};
-
-/* Where chunk `chunk` of a shared row lies. */
-__device__ __forceinline__ int chunk_at(int row, int chunk) { return (chunk ^ (row >> 1 & 3)) * 8; }
-
-/* ---- which tile a block owns -------------------------------------------------------------- */
-
-__device__ __forceinline__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
-struct block_tile {
-    tile_place at;
-    int hw, wide; /* pixels that the phase computes of an image, and of one row */
-    int empty;    /* a smaller phase has fewer tiles */
-};
-
-/* Neighbouring blocks share what is dearer to read twice: pixels if there are many. */
-template <class G> __device__ __forceinline__ block_tile tile_of_block(const product &p)
-{
-    block_tile t;
-    t.at.phases = p.taps == 4 ? 4 : 1;
-    t.at.phase = blockIdx.y;
-    t.wide = phase_size(p.w_out, t.at.phases, t.at.phase % 2);
-    t.hw = phase_size(p.h_out, t.at.phases, t.at.phase / 2) * t.wide;
-    const int per_image = ceil_div(t.hw, G::BM), m_tiles = p.n * per_image;
-    const int n_tiles = ceil_div(p.columns, G::BN), block = blockIdx.x;
-    t.empty = block >= m_tiles * n_tiles;
-    const int m = m_tiles > n_tiles ? block / n_tiles : block % m_tiles;
-    const int n = m_tiles > n_tiles ? block % n_tiles : block / m_tiles;
-    t.at.img = m / per_image;
-    t.at.pixel = m % per_image * G::BM;
-    t.at.column = n * G::BN;
-    return t;
-}
-
-/* ---- copies to shared memory ----------------------------------------------------------- */
-
-/* What one thread copies: a chunk of each of A_ROWS pixels and B_ROWS outputs a step, rows PASS
- * apart, which therefore lie at the same place within their rows. */
-template <class G, bool NARROW> struct copier {
+/* What one thread copies of the input: a chunk of each of A_ROWS pixels a step. */
+template <class G, bool NARROW> struct pixel_copier {
     typedef typename G::T T;
     const product &p;
     const int phase, place; /* place: element of the thread's first chunk in a shared tile */
@@ -103,11 +36,8 @@ template <class G, bool NARROW> struct copier {
     const T *source;        /* of the next step's chunk: x or x2 ... */
     int c, first;           /* ... of so many channels; element of it from `at` on */
     int tap, channel, end;  /* channels of the tap, counted from x's; end of the source's */
-    const T *matrix;        /* of the phase */
-    int term[G::B_ROWS];    /* element of the next step's chunk */
-    int valid[G::B_ROWS];   /* bytes: a tile may reach past the last output */
 
-    __device__ copier(const product &p, const block_tile &t, int step)
+    __device__ pixel_copier(const product &p, const block_tile &t, int step)
         : p(p), phase(t.at.phase),
           place((int)threadIdx.x / 4 * G::BK + chunk_at(threadIdx.x / 4, threadIdx.x % 4))
     {
@@ -116,15 +46,8 @@ template <class G, bool NARROW> struct copier {
         x2 = p.c2 ? (const T *)p.x2 + (size_t)(t.at.img % p.n_x2) * hw * p.c2 : x;
         for (int i = 0; i < G::A_ROWS; i++)
             see(i, t);
-        const int from = step * G::BK + threadIdx.x % 4 * 8;
-        matrix = (const T *)p.matrix + (size_t)phase * p.rows * p.k;
-        for (int i = 0; i < G::B_ROWS; i++) {
-            const int row = t.at.column + threadIdx.x / 4 + i * G::PASS;
-            valid[i] = row < p.rows ? 16 : 0;
-            term[i] = row < p.rows ? row * p.k + from : 0;
-        }
         tap = 0;
-        channel = from;
+        channel = step * G::BK + threadIdx.x % 4 * 8;
         find_source();
     }
 
@@ -171,15 +94,10 @@ template <class G, bool NARROW> struct copier {
     }
 
     /* Starts the next step's copies. */
-    __device__ void copy(T (&a)[G::BM][G::BK], T (&b)[G::BN][G::BK])
+    __device__ void copy(T (&to)[G::BM][G::BK])
     {
         for (int i = 0; i < G::A_ROWS; i++)
-            copy_pixel(i, &a[0][0] + place + i * G::PASS * G::BK);
-        for (int i = 0; i < G::B_ROWS; i++) {
-            if (G::BN % G::PASS == 0 || (int)threadIdx.x / 4 + i * G::PASS < G::BN)
-                cp_async_16(&b[0][0] + place + i * G::PASS * G::BK, matrix + term[i], valid[i]);
-            term[i] += valid[i] ? G::BK : 0;
-        }
+            copy_pixel(i, &to[0][0] + place + i * G::PASS * G::BK);
         channel += G::BK;
         first += G::BK;
         if (channel >= end)
@@ -187,89 +105,17 @@ template <class G, bool NARROW> struct copier {
     }
 };
 
-/* ---- one step of products ----------------------------------------------------------------- */
-
-/* Fragments 16 rows apart lie at the same place within their rows. */
-template <class G>
-__device__ __forceinline__ void multiply(const typename G::T (&a_tile)[G::BM][G::BK],
-                                         const typename G::T (&b_tile)[G::BN][G::BK],
-                                         float (&acc)[G::MI][G::NI][4])
-{
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int a_first = warp / G::WARPS_N * G::WM + lane % 16;
-    const int b_first = warp % G::WARPS_N * G::WN + lane / 16 * 8 + lane % 8;
-#pragma unroll
-    for (int k = 0; k < G::BK / 16; k++) {
-        uint32_t a[G::MI][4], b[G::NI][2];
-        const void *a_row[G::MI], *b_row[G::NI / 2];
-        for (int i = 0; i < G::MI; i++)
-            a_row[i] = &a_tile[a_first][chunk_at(a_first, k * 2 + lane / 16)] + i * 16 * G::BK;
-        for (int j = 0; j < G::NI / 2; j++) /* 16 outputs: two 8-wide fragments */
-            b_row[j] = &b_tile[b_first][chunk_at(b_first, k * 2 + lane / 8 % 2)] + j * 16 * G::BK;
-        ldmatrix_x4(a, a_row);
-        ldmatrix_x4(pairs(b), b_row);
-        mma<typename G::T>(acc, a, b);
-    }
-}
-
-/* ---- a tile's sums to where they go ------------------------------------------------------- */
-
-/* This chunk of K's share of each output, for gemm_k2. */
-template <class G>
-__device__ __forceinline__ void store_partial(const product &p, const block_tile &t,
-                                              const float (&acc)[G::MI][G::NI][4])
-{
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const size_t hw = (size_t)p.h_out * p.w_out;
-    float *to = p.partial + ((size_t)blockIdx.z * p.n + t.at.img) * hw * p.rows;
-    for (int i = 0; i < G::MI; i++)
-        for (int half = 0; half < 2; half++) {
-            const int pixel = t.at.pixel + warp / G::WARPS_N * G::WM + i * 16 + half * 8 + lane / 4;
-            if (pixel >= t.hw)
-                continue;
-            float *row = to + (size_t)output_pixel(p, t.at, pixel) * p.rows;
-            for (int j = 0; j < G::NI; j++) {
-                const int column = t.at.column + warp % G::WARPS_N * G::WN + j * 8 + lane % 4 * 2;
-                if (column < p.rows)
-                    store_lanes(row + column, lanes<float, 2>{ { acc[i][j][half * 2],
-                                                                 acc[i][j][half * 2 + 1] } });
-            }
-        }
-}
-
-/* 64 pixels at a time, through shared memory: fragments are no good for wide stores. */
-template <class G>
-__device__ __forceinline__ void finish(const product &p, const block_tile &t,
-                                       const float (&acc)[G::MI][G::NI][4])
-{
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int row0 = warp / G::WARPS_N * G::WM, column0 = warp % G::WARPS_N * G::WN;
-    typename G::results &s = shared_as<typename G::results>();
-    for (int first = 0; first < G::BM; first += STATS_PIXELS) {
-        if (t.at.pixel + first >= t.hw)
-            return;
-        __syncthreads(); /* all are done with what lies there */
-        if (row0 / STATS_PIXELS * STATS_PIXELS == first)
-            for (int i = 0; i < G::MI; i++)
-                for (int j = 0; j < G::NI; j++)
-                    for (int half = 0; half < 2; half++)
-                        store_lanes(
-                            &s.v[row0 - first + i * 16 + half * 8 + lane / 4]
-                                [column0 + j * 8 + lane % 4 * 2],
-                            lanes<float, 2>{ { acc[i][j][half * 2], acc[i][j][half * 2 + 1] } });
-        __syncthreads();
-        tile_place at = t.at;
-        at.pixel += first;
-        finish_tile<typename G::T, G::BN, G::THREADS>(p, s, at);
-    }
-}
-
 /* ---- kernels ---------------------------------------------------------------------------- */
+
+template <class G> struct stages {
+    typename G::T a[G::STAGES][G::BM][G::BK]; /* pixels by terms */
+    typename G::T b[G::STAGES][G::BN][G::BK]; /* outputs by terms */
+};
 
 template <class G, bool NARROW>
 __global__ void __launch_bounds__(G::THREADS, 2) gemm_k1_gather(const product p)
 {
-    typename G::stages &s = shared_as<typename G::stages>();
+    stages<G> &s = shared_as<stages<G>>();
     const block_tile t = tile_of_block<G>(p);
     if (t.empty)
         return;
@@ -278,28 +124,34 @@ __global__ void __launch_bounds__(G::THREADS, 2) gemm_k1_gather(const product p)
     const int end = (int)((long long)steps * (blockIdx.z + 1) / p.splits);
 
     float acc[G::MI][G::NI][4] = {};
-    copier<G, NARROW> copies(p, t, begin);
+    pixel_copier<G, NARROW> pixels(p, t, begin);
+    output_copier<G> outputs(p, t.at, begin * G::BK);
     for (int i = 0; i < G::STAGES - 1; i++) {
-        if (begin + i < end)
-            copies.copy(s.a[i], s.b[i]);
+        if (begin + i < end) {
+            pixels.copy(s.a[i]);
+            outputs.copy(s.b[i], G::BK);
+        }
         cp_async_commit(); /* an empty one where there is no step, so that counts stay right */
     }
+    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 / G::WARPS_N * G::WM + lane % 16;
     int now = 0, to = G::STAGES - 1; /* stages */
     for (int step = begin; step < end; step++) {
         cp_async_wait<G::STAGES - 2>();
         __syncthreads(); /* this step has landed, and all have done with the one before */
-        if (step + G::STAGES - 1 < end)
-            copies.copy(s.a[to], s.b[to]);
+        if (step + G::STAGES - 1 < end) {
+            pixels.copy(s.a[to]);
+            outputs.copy(s.b[to], G::BK);
+        }
         cp_async_commit();
-        multiply<G>(s.a[now], s.b[now], acc);
+        multiply<G>(
+            [&](int i, int k) {
+                return &s.a[now][row][chunk_at(row, k * 2 + lane / 16)] + i * 16 * G::BK;
+            },
+            s.b[now], acc);
         now = now + 1 == G::STAGES ? 0 : now + 1;
         to = to + 1 == G::STAGES ? 0 : to + 1;
     }
-    cp_async_wait<0>();
-    if (p.splits > 1)
-        store_partial<G>(p, t, acc);
-    else
-        finish<G>(p, t, acc);
+    deliver<G>(p, t, acc);
 }
 
 enum { REDUCE_N = 64, REDUCE_THREADS = 256 };
@@ -336,20 +188,14 @@ __global__ void __launch_bounds__(REDUCE_THREADS, 4) gemm_k2_reduce(const produc
 
 /* ---- launchers -------------------------------------------------------------------------- */
 
-int phases_of(const product &p) { return p.taps == 4 ? 4 : 1; }
-
 template <class G, bool NARROW>
 status launch_tiles(const char *name, const product &p, cudaStream_t stream)
 {
-    const int phases = phases_of(p);
-    const int hw = phase_size(p.h_out, phases, 0) * phase_size(p.w_out, phases, 0);
-    const long long blocks =
-        (long long)p.n * ((hw + G::BM - 1) / G::BM) * ((p.columns + G::BN - 1) / G::BN);
-    if (blocks > INT32_MAX)
-        return status_fail(STATUS_BAD_SHAPE, "%s: %lld blocks", name, blocks);
-    return gpu_launch(name, gemm_k1_gather<G, NARROW>,
-                      dim3((unsigned)blocks, (unsigned)phases, (unsigned)p.splits),
-                      dim3(G::THREADS), G::shared_bytes(), stream, p);
+    const size_t bytes = sizeof(stages<G>) > sizeof(typename G::results)
+                             ? sizeof(stages<G>)
+                             : sizeof(typename G::results);
+    return gpu_launch(name, gemm_k1_gather<G, NARROW>, grid_of<G>(p), dim3(G::THREADS), bytes,
+                      stream, p);
 }
 
 template <class T> status launch_as(const product &p, enum tile_name tile, cudaStream_t stream)
@@ -366,14 +212,6 @@ template <class T> status launch_as(const product &p, enum tile_name tile, cudaS
     default:
         return launch_tiles<shape<T, 64, 64, 32, 32>, false>("gemm 64x64", p, stream);
     }
-}
-
-template <class T> status launch_reduce(const product &p, cudaStream_t stream)
-{
-    const size_t blocks =
-        (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)((p.columns + REDUCE_N - 1) / REDUCE_N);
-    return gpu_launch("gemm reduce", gemm_k2_reduce<T>, dim3((unsigned)blocks),
-                      dim3(REDUCE_THREADS), sizeof(sums<REDUCE_N>), stream, p);
 }
 
 } // namespace
@@ -397,12 +235,22 @@ enum tile_name gemm_tile(const product &p, int sm_count)
                      p.rows, gemm_splits(p), sm_count);
 }
 
+status gemm_complete(const product &p, cudaStream_t stream)
+{
+    if (p.splits == 1)
+        return p.stats && p.taps == 4 ? product_stats(p, stream) : STATUS_OK;
+    const size_t blocks =
+        (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)((p.columns + REDUCE_N - 1) / REDUCE_N);
+    return gpu_launch("gemm reduce",
+                      p.dtype == DTYPE_F16 ? gemm_k2_reduce<__half> : gemm_k2_reduce<__nv_bfloat16>,
+                      dim3((unsigned)blocks), dim3(REDUCE_THREADS), sizeof(sums<REDUCE_N>), stream,
+                      p);
+}
+
 status gemm_launch(product p, enum tile_name tile, cudaStream_t stream)
 {
     p.splits = gemm_splits(p);
     const bool f16 = p.dtype == DTYPE_F16;
     TRY(f16 ? launch_as<__half>(p, tile, stream) : launch_as<__nv_bfloat16>(p, tile, stream));
-    if (p.splits > 1)
-        return f16 ? launch_reduce<__half>(p, stream) : launch_reduce<__nv_bfloat16>(p, stream);
-    return p.stats && p.taps == 4 ? product_stats(p, stream) : STATUS_OK;
+    return gemm_complete(p, stream);
 }
