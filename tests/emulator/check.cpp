@@ -16,20 +16,33 @@ static std::string place(const char *what, emu_site site, void *pc)
                      : what;
 }
 
-static uint32_t *clock_of(worker *w, int id) { return &w->clocks[(size_t)id * w->thread_count]; }
+static uint32_t *clock_of(worker *w, int id) { return &w->clocks[(size_t)id * (size_t)w->stride]; }
 
 /* ---- shared memory
  * --------------------------------------------------------------------------------- */
 
 static std::string who(const worker *w, int id)
 {
+    if (id >= w->thread_count)
+        return "a bulk copy";
     const thread &t = w->threads[(size_t)id];
     return w->block_count == 1
                ? "thread " + std::to_string(t.tid)
                : "thread " + std::to_string(t.tid) + " of block " + std::to_string(t.block->rank);
 }
 
-static void check_read(worker *w, cell *c, size_t at, const char *what, emu_site site, void *pc)
+/* By the thread that wrote, after it did; or by the one that reads now, after it was told. */
+static int is_fenced(const worker *w, const cell *c)
+{
+    const size_t row = (size_t)w->stride;
+    if (w->fenced.empty())
+        return 0;
+    return w->fenced[c->writer * row + c->writer] >= c->write_clock ||
+           w->fenced[(size_t)emu_now->id * row + c->writer] >= c->write_clock;
+}
+
+static void check_read(worker *w, cell *c, size_t at, emu_access a, const char *what, emu_site site,
+                       void *pc)
 {
     const int me = emu_now->id;
     const uint32_t *clock = clock_of(w, me);
@@ -41,6 +54,9 @@ static void check_read(worker *w, cell *c, size_t at, const char *what, emu_site
                  place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
     if (c->writer != me && clock[c->writer] < c->write_clock)
         emu_fail("%s: race: reads what %s wrote, no barrier between (offset %zu)",
+                 place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
+    if (a == ACCESS_PROXY && c->writer < w->thread_count && !is_fenced(w, c))
+        emu_fail("%s: reads what %s stored, with no fence.proxy.async between (offset %zu)",
                  place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
     if (c->reader[0] != me) { /* the last two readers are remembered */
         c->reader[1] = c->reader[0];
@@ -62,14 +78,21 @@ static void check_write(worker *w, cell *c, size_t at, emu_access a, const char 
         if (c->read_clock[k] && c->reader[k] != me && clock[c->reader[k]] < c->read_clock[k])
             emu_fail("%s: race: overwrites what %s read, no barrier between (offset %zu)",
                      place(what, site, pc).c_str(), who(w, c->reader[k]).c_str(), at);
+    if (a == ACCESS_BULK && c->state == CELL_WRITTEN && c->writer < w->thread_count &&
+        !is_fenced(w, c))
+        emu_fail("%s: overwrites what %s stored, with no fence.proxy.async between (offset %zu)",
+                 place(what, site, pc).c_str(), who(w, c->writer).c_str(), at);
     c->writer = (uint16_t)me;
     c->write_clock = clock[me];
-    c->state = a == ACCESS_IN_FLIGHT ? CELL_IN_FLIGHT : CELL_WRITTEN;
+    c->state = a != ACCESS_WRITE ? CELL_IN_FLIGHT : CELL_WRITTEN;
 }
 
 static void check_shared(worker *w, block *b, size_t at, size_t bytes, emu_access a,
                          const char *what, emu_site site, void *pc)
 {
+    if (b != emu_now->block && !b->alive)
+        emu_fail("%s: shared memory of block %d of the cluster, which has ended",
+                 place(what, site, pc).c_str(), b->rank);
     if (at + bytes > b->shared_bytes)
         emu_fail("%s: %zu bytes at offset %zu of %zu bytes of shared memory",
                  place(what, site, pc).c_str(), bytes, at, b->shared_bytes);
@@ -79,8 +102,8 @@ static void check_shared(worker *w, block *b, size_t at, size_t bytes, emu_acces
             *c = {};
             c->epoch = w->epoch;
         }
-        if (a == ACCESS_READ)
-            check_read(w, c, i * 2, what, site, pc);
+        if (a == ACCESS_READ || a == ACCESS_PROXY)
+            check_read(w, c, i * 2, a, what, site, pc);
         else
             check_write(w, c, i * 2, a, what, site, pc);
     }
@@ -96,28 +119,18 @@ static void check_global(size_t at, size_t bytes, emu_access a, const char *what
     for (size_t i = 0; i < bytes; i++) {
         if (state[i] == GLOBAL_NONE)
             emu_fail("%s: %s of %zu bytes at %s", place(what, site, pc).c_str(),
-                     a == ACCESS_READ ? "read" : "write", bytes,
+                     a == ACCESS_WRITE ? "write" : "read", bytes,
                      emu_describe(emu_heap + at + i).c_str());
         if (a == ACCESS_READ && state[i] == GLOBAL_UNWRITTEN)
             emu_fail("%s: reads global memory nobody has written: %s",
                      place(what, site, pc).c_str(), emu_describe(emu_heap + at + i).c_str());
     }
-    if (a != ACCESS_READ)
+    if (a == ACCESS_WRITE)
         memset(state, GLOBAL_WRITTEN, bytes);
 }
 
 /* ---- any access
  * ------------------------------------------------------------------------------------ */
-
-static block *block_of(worker *w, const unsigned char *u)
-{
-    for (int i = 0; i < w->block_count; i++) {
-        block *b = w->blocks[(size_t)i];
-        if ((size_t)(u - b->shared) < b->shared_room)
-            return b;
-    }
-    return nullptr;
-}
 
 /* Its own registers and locals, threadIdx and its kin, tables of constants, the arguments. */
 static int is_private(const worker *w, const unsigned char *u, emu_access a)
@@ -138,7 +151,7 @@ void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_
     const unsigned char *u = (const unsigned char *)p;
     if ((size_t)(u - w->stacks) < (size_t)w->stack_count * STACK_BYTES)
         return;
-    if (block *b = block_of(w, u))
+    if (block *b = emu_block_of_shared(u))
         check_shared(w, b, (size_t)(u - b->shared), bytes, a, what, site, pc);
     else if (emu_heap && (size_t)(u - emu_heap) < emu_heap_bytes)
         check_global((size_t)(u - emu_heap), bytes, a, what, site, pc);
@@ -152,9 +165,13 @@ void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_
 void emu_check_cluster_begins(worker *w)
 {
     w->epoch++;
-    w->clocks.assign((size_t)w->thread_count * (size_t)w->thread_count, 0);
+    w->stride = w->thread_count + AGENTS;
+    w->clocks.assign((size_t)w->thread_count * (size_t)w->stride, 0);
+    w->fenced.clear(); /* until the first fence */
     for (int i = 0; i < w->thread_count; i++)
         clock_of(w, i)[i] = 1;
+    w->cluster_clocks.gathered.assign((size_t)w->stride, 0);
+    w->cluster_clocks.told.assign((size_t)w->stride, 0);
     for (int i = 0; i < w->block_count; i++) {
         block *b = w->blocks[(size_t)i];
         if (b->cells.size() < b->shared_room / 2)
@@ -162,20 +179,23 @@ void emu_check_cluster_begins(worker *w)
     }
 }
 
+static void join(uint32_t *into, const uint32_t *from, int count)
+{
+    for (int k = 0; k < count; k++)
+        into[k] = from[k] > into[k] ? from[k] : into[k];
+}
+
 static void gather(worker *w, const warp *from, uint32_t lanes, uint32_t *all)
 {
-    for (uint32_t m = lanes; m; m &= m - 1) {
-        const uint32_t *clock = clock_of(w, from->lane[__builtin_ctz(m)]->id);
-        for (int k = 0; k < w->thread_count; k++)
-            all[k] = clock[k] > all[k] ? clock[k] : all[k];
-    }
+    for (uint32_t m = lanes; m; m &= m - 1)
+        join(all, clock_of(w, from->lane[__builtin_ctz(m)]->id), w->stride);
 }
 
 static void spread(worker *w, const warp *to, uint32_t lanes, const uint32_t *all)
 {
     for (uint32_t m = lanes; m; m &= m - 1) {
         const int id = to->lane[__builtin_ctz(m)]->id;
-        memcpy(clock_of(w, id), all, (size_t)w->thread_count * sizeof *all);
+        memcpy(clock_of(w, id), all, (size_t)w->stride * sizeof *all);
         clock_of(w, id)[id]++;
     }
 }
@@ -183,7 +203,7 @@ static void spread(worker *w, const warp *to, uint32_t lanes, const uint32_t *al
 void emu_check_join(block *b, const uint32_t *lanes)
 {
     worker *w = emu_worker;
-    std::vector<uint32_t> all((size_t)w->thread_count, 0);
+    std::vector<uint32_t> all((size_t)w->stride, 0);
     for (int i = 0; i < b->warp_count; i++)
         gather(w, &b->warps[i], lanes[i], all.data());
     for (int i = 0; i < b->warp_count; i++)
@@ -192,7 +212,55 @@ void emu_check_join(block *b, const uint32_t *lanes)
 
 void emu_check_join_warp(warp *w, uint32_t lanes)
 {
-    std::vector<uint32_t> all((size_t)emu_worker->thread_count, 0);
+    std::vector<uint32_t> all((size_t)emu_worker->stride, 0);
     gather(emu_worker, w, lanes, all.data());
     spread(emu_worker, w, lanes, all.data());
+}
+
+void emu_check_arrive(meeting *m)
+{
+    worker *w = emu_worker;
+    m->gathered.resize((size_t)w->stride, 0);
+    join(m->gathered.data(), clock_of(w, emu_now->id), w->stride);
+    clock_of(w, emu_now->id)[emu_now->id]++;
+}
+
+void emu_check_complete(meeting *m) { m->told = m->gathered; }
+
+void emu_check_learn(const meeting *m)
+{
+    worker *w = emu_worker;
+    if (!m->told.empty())
+        join(clock_of(w, emu_now->id), m->told.data(), w->stride);
+}
+
+/* ---- bulk copies
+ * --------------------------------------------------------------------------------- */
+
+/* What an mbarrier's copies have brought, those know who have waited for it. */
+void emu_check_landing(const void *p, size_t bytes, mbarrier *m)
+{
+    worker *w = emu_worker;
+    block *b = emu_block_of_shared(p);
+    const size_t at = (size_t)((const unsigned char *)p - b->shared);
+    const int agent = w->thread_count + m->agent;
+    m->clocks.gathered.resize((size_t)w->stride, 0);
+    const uint32_t clock = ++m->clocks.gathered[(size_t)agent];
+    for (size_t i = at / 2; i < (at + bytes) / 2; i++) {
+        cell *c = &b->cells[i];
+        c->state = CELL_WRITTEN;
+        c->writer = (uint16_t)agent;
+        c->write_clock = clock;
+    }
+}
+
+void emu_check_fence(void)
+{
+    worker *w = emu_worker;
+    if (w->fenced.empty())
+        w->fenced.assign(w->clocks.size(), 0);
+    uint32_t *clock = clock_of(w, emu_now->id);
+    memcpy(&w->fenced[(size_t)emu_now->id * (size_t)w->stride], clock,
+           (size_t)w->stride * sizeof *clock);
+    clock[emu_now->id]++; /* what it writes from here on is not covered */
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/include/cuda.h"
 #include "tests/emulator/include/cuda_runtime.h"
 
 enum {
@@ -18,8 +19,8 @@ enum {
     SHARED_MAX = 227 * 1024,  /* that a launch may ask for */
     FAULT_STACK = 64 * 1024,
     PAGE = 4096,
-    CLUSTER_MAX = 16,
-    BARRIERS = 16
+    BARRIERS = 16,
+    AGENTS = 64 /* clocks of bulk copies, one for each mbarrier of a cluster */
 };
 
 struct launch { /* one grid */
@@ -40,6 +41,13 @@ struct async_copy { /* cp.async, issued and not yet there */
     int size, valid;
 };
 
+struct bulk_store { /* a box on its way from shared memory to a tensor */
+    const CUtensorMap *map;
+    const unsigned char *from;
+    int at[5];
+    emu_site site;
+};
+
 struct block;
 struct warp;
 
@@ -54,6 +62,10 @@ struct thread {
     emu_site waits_at;
     std::vector<async_copy> copies;     /* oldest first */
     std::vector<size_t> copy_group_end; /* index past each committed group */
+    std::vector<bulk_store> stores;     /* likewise */
+    std::vector<size_t> store_group_end;
+    int wgmma_fenced;
+    uint64_t cluster_arrivals;
 };
 
 /* One calling thread's share in an instruction that a whole warp executes together. The last lane
@@ -72,12 +84,22 @@ struct warp_slot { /* an instruction that some lanes have reached */
     void *operand[32];
 };
 
+struct product { /* a warp's share of a wgmma, issued and not yet computed */
+    emu_wgmma lane[32];
+    uint32_t regs[32][4];
+    float *before; /* [32][n / 2], d as it was, if this one is the first on it: d reads NaN until
+                      the wait; null otherwise */
+    emu_site site;
+};
+
 struct warp {
     struct block *block;
     int index;
     uint32_t alive, ready;
     thread *lane[32];
-    warp_slot slot[32]; /* by lowest lane of the mask: disjoint masks do not meet */
+    warp_slot slot[32];            /* by lowest lane of the mask: disjoint masks do not meet */
+    std::vector<product> products; /* oldest first */
+    std::vector<size_t> product_group_end;
 };
 
 struct barrier {
@@ -93,6 +115,32 @@ struct cell {       /* what is known of two bytes of shared memory */
     uint8_t state; /* CELL_... */
 };
 enum { CELL_UNWRITTEN, CELL_WRITTEN, CELL_IN_FLIGHT };
+
+struct bulk_copy {          /* on its way to shared memory */
+    const CUtensorMap *map; /* null: `bytes` from `from` */
+    const void *from;
+    unsigned char *to;
+    int at[5], bytes;
+    emu_site site;
+};
+
+/* What a thread that waits for an mbarrier or a cluster barrier learns of the others. */
+struct meeting {
+    std::vector<uint32_t> gathered, told; /* by those who arrived; of the last full phase */
+};
+
+struct mbarrier { /* the state behind 64 bits of shared memory */
+    uint64_t *where;
+    int count, pending;
+    unsigned phase; /* how many have completed */
+    long tx;        /* bytes expected less bytes arrived */
+    int agent;      /* of its copies */
+    int by;         /* thread that initialised it, at ... */
+    uint32_t by_clock;
+    meeting clocks;
+    std::vector<bulk_copy> copies;
+    std::vector<thread *> waiting;
+};
 
 struct block { /* one that is running */
     int rank;  /* in its cluster */
@@ -119,8 +167,17 @@ struct worker { /* one OS thread; runs one cluster at a time */
     uint32_t ready_blocks;
     uint64_t rng;
     int backwards; /* lanes of a warp take turns downwards */
+    int yields;    /* since anything else happened: polling alone */
+    std::vector<mbarrier> mbarriers;
+    int agents;              /* handed out */
+    int cluster_here;        /* threads that have arrived at the cluster's barrier */
+    uint64_t cluster_phases; /* of it, completed */
+    meeting cluster_clocks;
+    std::vector<thread *> cluster_waiting;
     uint32_t epoch;
-    std::vector<uint32_t> clocks; /* [thread][thread]: what each knows of the others */
+    int stride;                   /* of the clocks: threads, then agents */
+    std::vector<uint32_t> clocks; /* [thread][stride]: what each knows of the others */
+    std::vector<uint32_t> fenced; /* [thread][stride]: what each has made known to bulk copies */
     const void *fault_address;
     void *fault_pc;
     int fault_signal;
@@ -158,13 +215,34 @@ void emu_watch_faults(worker *w);
 void emu_watchdog(worker *w, int seconds);
 
 /* check.cpp */
-enum emu_access { ACCESS_READ, ACCESS_WRITE, ACCESS_IN_FLIGHT };
+/* IN_FLIGHT: written by cp.async, later; BULK: by a bulk copy; PROXY: read by wgmma or a bulk
+ * store. */
+enum emu_access { ACCESS_READ, ACCESS_WRITE, ACCESS_IN_FLIGHT, ACCESS_BULK, ACCESS_PROXY };
 void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_site site,
                void *pc);
 void emu_check_cluster_begins(worker *w);
 /* The threads meet: each learns what all of them have done. */
 void emu_check_join(block *b, const uint32_t *lanes_by_warp);
 void emu_check_join_warp(warp *w, uint32_t lanes);
+void emu_check_arrive(meeting *m); /* this thread tells */
+void emu_check_complete(meeting *m);
+void emu_check_learn(const meeting *m); /* and is told */
+void emu_check_landing(const void *p, size_t bytes, mbarrier *b);
+void emu_check_fence(void); /* fence.proxy.async */
+
+/* cluster.cpp */
+block *emu_block_of_shared(const void *p); /* of the cluster that runs; null if in none's */
+void emu_exit_cluster(worker *w);
+
+/* mbarrier.cpp */
+mbarrier *emu_mbarrier_find(uint64_t *bar, emu_site site);
+void emu_mbarrier_transfer(mbarrier *b, long bytes); /* that have arrived */
+
+/* bulk.cpp */
+void emu_idle(worker *w);    /* no thread can go on: something asynchronous may arrive now */
+void emu_deliver(worker *w); /* one copy, if there is one */
+void emu_finish_stores(void);
+size_t emu_swizzled(size_t offset, int bytes); /* width of the pattern: 0, 32, 64, 128 */
 
 /* memory.cpp */
 enum { GLOBAL_NONE, GLOBAL_UNWRITTEN, GLOBAL_WRITTEN };

@@ -84,6 +84,8 @@ static thread *pick(worker *w, warp *prefer, int after)
         return prefer->lane[__builtin_ctz(above ? above : prefer->ready)];
     }
     if (!w->ready_blocks)
+        emu_idle(w);
+    if (!w->ready_blocks)
         return nullptr;
     block *b = w->blocks[choose_bit(w, w->ready_blocks)];
     warp *next = &b->warps[choose_bit(w, b->ready_warps)];
@@ -93,6 +95,7 @@ static thread *pick(worker *w, warp *prefer, int after)
 void emu_wake(warp *w, uint32_t lanes)
 {
     w->ready |= lanes;
+    emu_worker->yields = 0;
     if (!w->ready)
         return;
     w->block->ready_warps |= 1u << w->index;
@@ -125,22 +128,30 @@ void emu_wait(const char *what, emu_site site)
     t->waits_for = nullptr;
 }
 
-/* Another warp's turn, if one can go on; otherwise another lane's. */
+/* The next thread round that can go on, other than this one. */
+static thread *next_round(worker *w, const thread *t)
+{
+    const int step = w->backwards ? w->thread_count - 1 : 1;
+    for (int i = (t->id + step) % w->thread_count; i != t->id; i = (i + step) % w->thread_count) {
+        thread *u = &w->threads[(size_t)i];
+        if (u->warp->ready >> u->lane & 1)
+            return u;
+    }
+    return nullptr;
+}
+
+/* Everybody gets a turn. Threads that only poll are none that can go on: a copy may arrive. */
 void emu_yield(void)
 {
     worker *w = emu_worker;
     thread *t = emu_now;
-    const uint32_t mine = t->warp->ready;
-    t->warp->ready = 0;
-    t->block->ready_warps &= ~(1u << t->warp->index);
-    if (!t->block->ready_warps)
-        w->ready_blocks &= ~(1u << t->block->rank);
-    thread *next = pick(w, nullptr, 0);
-    emu_wake(t->warp, mine);
-    if (!next)
-        next = pick(w, t->warp, t->lane);
+    if (++w->yields > 2 * w->alive) {
+        emu_deliver(w);
+        w->yields = 0;
+    }
+    thread *next = next_round(w, t);
     w->count.switches++;
-    if (next != t)
+    if (next)
         go_on_with(next);
 }
 
@@ -153,11 +164,13 @@ static void thread_main(void)
     emu_worker->grid->body.call(emu_worker->grid->body.closure.get());
     worker *w = emu_worker;
     thread *t = emu_now;
+    emu_finish_stores();
     put_to_sleep(w, t);
     t->warp->alive &= ~(1u << t->lane);
     t->block->alive--;
     w->alive--;
     emu_exit_barrier(t->block);
+    emu_exit_cluster(w);
     thread *next = pick(w, t->warp, t->lane);
     if (!next && w->alive)
         emu_fail_deadlock(w);
@@ -236,6 +249,10 @@ static void begin_thread(worker *w, block *b, int tid, uint3 at)
     t.waits_for = nullptr;
     t.copies.clear();
     t.copy_group_end.clear();
+    t.stores.clear();
+    t.store_group_end.clear();
+    t.wgmma_fenced = 0;
+    t.cluster_arrivals = 0;
     t.sp = fresh_stack(w, id);
 }
 
@@ -255,6 +272,10 @@ static void begin_block(worker *w, block *b, unsigned cluster)
         p->alive = p->ready = lanes >= 32 ? ~0u : (1u << lanes) - 1;
         for (warp_slot &s : p->slot)
             s.arrived = 0;
+        for (product &q : p->products)
+            free(q.before);
+        p->products.clear();
+        p->product_group_end.clear();
     }
     memset(b->barriers, 0, sizeof b->barriers);
     b->votes = 0;
@@ -276,6 +297,10 @@ void emu_run_cluster(worker *w, unsigned index)
     w->block_count = (int)g->per_cluster;
     w->thread_count = w->alive = per_block * w->block_count;
     w->ready_blocks = (uint32_t)((1ull << w->block_count) - 1);
+    w->mbarriers.clear();
+    w->agents = w->cluster_here = 0;
+    w->cluster_phases = 0;
+    w->cluster_waiting.clear();
     w->rng = (emu_set.seed * 0x9e3779b97f4a7c15u ^ (index + 1) * 0xd1342543de82ef95u) | 1;
     w->backwards =
         emu_set.order == EMU_REVERSE || (emu_set.order == EMU_RANDOM && emu_random(w) % 2);
