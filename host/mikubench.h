@@ -122,7 +122,7 @@ struct miku_times {
     double load, fuse, encode, sample, decode;
     const double *step; /* [steps] */
     int steps;
-    double sampling; /* first step to last */
+    double sampling; /* first step to last; `sample` also holds what is prepared for them */
     double picture;  /* request to 8-bit RGB, weights resident */
 };
 
@@ -155,11 +155,42 @@ struct miku_progress {
     int picture, pictures; /* first of the batch, all */
 };
 
+enum miku_span_level {
+    MIKU_SPAN_CASE,
+    MIKU_SPAN_STAGE,
+    MIKU_SPAN_STEP,
+    MIKU_SPAN_OPERATOR,
+    MIKU_SPAN_PROFILE /* what `profile_stage` bounded */
+};
+
+/* What took how long, by CLOCK_MONOTONIC. Spans of one level do not overlap; deeper ones nest. */
+struct miku_span {
+    enum miku_span_level level;
+    const char *name;  /* label, stage, "step", operator */
+    const char *shape; /* of an operator; "" elsewhere */
+    double begin_ms, end_ms;
+    double flops, bytes; /* of an operator: direct cost, and least traffic */
+};
+
 /* Any may be null. A picture callback that fails ends the run with its status. */
 struct miku_callbacks {
     status (*picture)(void *user, const struct miku_picture *picture);
     void (*progress)(void *user, const struct miku_progress *progress);
     int (*cancel)(void *user); /* asked between steps; not 0: stop with STATUS_CANCELLED */
+
+    /* After each batch, before its pictures: its spans in the order of their ends, lent for the
+     * call. With `operators` those of operators too, which cost time of their own. */
+    void (*spans)(void *user, const struct miku_span *span, size_t count);
+    int operators;
+    const char *label; /* what spans and a profiler's ranges call the run; null: "pictures" */
+
+    /* A profiler's range around exactly one stage ("load", "encode", "sample", "decode"), or with
+     * a step from 1 around that step of "sample": the device's profiler, and `profile` with 1 when
+     * it begins and 0 when it ends, in pairs even where the run fails. Null: none. */
+    const char *profile_stage;
+    int profile_step;
+    void (*profile)(void *user, int begins);
+
     void *user;
 };
 
@@ -169,6 +200,30 @@ struct miku_callbacks {
  * is computed), STATUS_NOT_FINITE, STATUS_CANCELLED, or what a callback returned */
 MIKU_API status miku_generate(struct miku *miku, const struct miku_request *request,
                               const struct miku_callbacks *callbacks);
+
+/* ---- the device -------------------------------------------------------------------------- */
+
+struct miku_device {
+    const char *name, *summary; /* "cpu", "cuda:0" */
+    const char *precision;      /* "fp32", "bf16", "fp16" */
+    int threads;                /* of the CPU device; 0 elsewhere */
+    const char *bus_id;         /* PCI, as NVML writes it; null: none */
+    const char *plan_hash; /* of what the device's plans chose so far; null: nothing to choose */
+};
+
+/* Lent until miku_close(); plan_hash until the next miku_generate(). */
+MIKU_API struct miku_device miku_device(const struct miku *miku);
+
+/* What the options' device reaches here and now: a large product of matrices in their precision,
+ * and a large copy, each the best of several calls. Takes about a second, and needs no context.
+ * returns  STATUS_NO_MEMORY, STATUS_DEVICE, and as miku_open() */
+struct miku_ceiling {
+    double matrix_gflops;      /* 10^9 flop/s */
+    int rows, inputs, outputs; /* of that product */
+    double copy_gbytes;        /* 10^9 bytes/s, read and written together */
+    size_t copy_bytes;         /* copied by one call */
+};
+MIKU_API status miku_ceiling(const struct miku_options *options, struct miku_ceiling *out);
 
 /* ---- weights found ----------------------------------------------------------------------- */
 

@@ -73,10 +73,10 @@ class Ours:
 
     def parts(self, run, job, folder):
         with open(os.path.join(folder, "ours.json"), encoding="utf-8") as file:
-            times = json.load(file)["pictures"][0]
-        first, *later = [{"wall": ms / 1000} for ms in times["step_ms"]]
-        parts = {"load": {"wall": times["load_ms"] / 1000}, "encode": {"wall": times["encode_ms"] / 1000},
-                 "first": first, "steps": later, "decode": {"wall": times["decode_ms"] / 1000}}
+            times = json.load(file)["configurations"][0]
+        first, *later = [{"wall": ms / 1000} for ms in times["step"]["values"][0]]
+        parts = {stage: {"wall": times["stages"][stage]["median"] / 1000} for stage in ("load", "encode", "decode")}
+        parts |= {"first": first, "steps": later}
         try:
             with_cpu = self.cpu_parts(run.marks, job)
         except Unclear:

@@ -1,10 +1,14 @@
 /* host/app/main.c - mikubench-cuda: from the command line to an exit status. */
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/app/jobs.h"
 #include "host/app/options.h"
+#include "host/app/outputs.h"
 #include "host/app/place.h"
+#include "host/app/preview.h"
 #include "host/app/replay.h"
 #include "host/app/run.h"
 #include "host/app/say.h"
@@ -18,12 +22,21 @@ enum { EXIT_MISUSE = 2, EXIT_SIGNAL = 128 };
 
 struct session {
     struct options *options;
+    double began_ms;
     struct weights_set weights;
     struct jobs jobs;
+    struct sweep sweep;
     struct replay replay;
-    struct report *report;
     struct run_kept *kept;
     struct miku *miku;
+    char device[64]; /* the last that was opened */
+    int began;       /* there is something to write, if only what is missing */
+
+    struct results *results; /* null: nobody wants numbers */
+    struct trace *trace;
+    struct nvml *nvml;
+    char no_nvml[256]; /* why there is none */
+    struct machine_cards cards;
 };
 
 /* ---- what there is to make --------------------------------------------------------------- */
@@ -61,21 +74,130 @@ static status read_jobs(struct session *s)
 /* ---- opening ----------------------------------------------------------------------------- */
 
 /* A replayed picture's device and precision are taken where they can be had. */
-static status open_library(struct session *s)
+static status open_library(struct session *s, const char *precision)
 {
-    struct options as_noted = *s->options;
+    struct options asked = *s->options, as_noted;
+    if (precision != NULL)
+        asked.precision = precision;
+    as_noted = asked;
     if (as_noted.device == NULL)
         as_noted.device = s->replay.device;
     if (as_noted.precision == NULL)
         as_noted.precision = s->replay.precision;
-    const int noted =
-        as_noted.device != s->options->device || as_noted.precision != s->options->precision;
+    const int noted = as_noted.device != asked.device || as_noted.precision != asked.precision;
     const status result = run_open(&as_noted, &s->weights, &s->miku);
     if (!noted || (result != STATUS_UNSUPPORTED && result != STATUS_MISUSE))
         return result;
     say_warning("the picture was made on another device or in another precision: %s",
                 status_text());
-    return run_open(s->options, &s->weights, &s->miku);
+    return run_open(&asked, &s->weights, &s->miku);
+}
+
+static status open_results(struct session *s, int argc, char **argv)
+{
+    if (!outputs_want_results(s->options))
+        return STATUS_OK;
+    TRY(results_open(argc, argv, s->began_ms, s->options, &s->results));
+    if (s->options->trace != NULL)
+        TRY(trace_open(s->began_ms, &s->trace));
+    if (nvml_open(NULL, &s->nvml) != STATUS_OK)
+        snprintf(s->no_nvml, sizeof s->no_nvml, "%s", status_text());
+    return STATUS_OK;
+}
+
+static void read_cards(const struct session *s, struct nvml_reading *to)
+{
+    for (int i = 0; s->nvml != NULL && i < nvml_count(s->nvml); i++)
+        to[i] = nvml_read(s->nvml, i);
+}
+
+/* ---- the runs ---------------------------------------------------------------------------- */
+
+/* A precision at a time, each with a device of its own. One that is not to be had fails alone,
+ * unless it is the only one. */
+static status run_groups(struct session *s, struct runs *runs, struct run_outcome *outcome)
+{
+    const struct sweep *sweep = &s->sweep;
+    size_t first = 0;
+    while (first < sweep->count) {
+        const struct configuration *c = &sweep->configuration[first];
+        const size_t count = sweep_group(sweep, first);
+        status result = open_library(s, c->precision);
+        first += count;
+        if (result != STATUS_OK && c->precision != NULL) {
+            say_error("%s: %s", c->precision, status_text());
+            if (outcome->failed++ == 0)
+                outcome->first = result;
+            TRY(runs_leave_out(runs, c, count, status_text()));
+            continue;
+        }
+        TRY(result);
+        TRY(outputs_make_folder(s->options));
+        snprintf(s->device, sizeof s->device, "%s", miku_device(s->miku).name);
+        result = runs_make(runs, s->miku, c, count);
+        miku_close(s->miku);
+        s->miku = NULL;
+        if (result != STATUS_OK && first < sweep->count) {
+            char why[512];
+            snprintf(why, sizeof why, "%s", status_text());
+            TRY(runs_leave_out(runs, c + count, sweep->count - first, "the run was stopped"));
+            return status_fail(result, "%s", why);
+        }
+        TRY(result);
+    }
+    return STATUS_OK;
+}
+
+/* What operators are held against: measured once for each precision, when all pictures are made. */
+static status measure_ceilings(struct session *s)
+{
+    for (size_t i = 0; s->results != NULL && i < results_count(s->results); i++) {
+        struct measured *m = results_at(s->results, i);
+        if (!m->has_operators)
+            continue;
+        for (size_t k = 0; k < i && !m->has_ceiling; k++) {
+            const struct measured *other = results_at(s->results, k);
+            m->has_ceiling = other->has_ceiling && strcmp(m->precision, other->precision) == 0;
+            m->ceiling = other->ceiling;
+        }
+        if (m->has_ceiling)
+            continue;
+        const struct miku_options options = { .device = m->device,
+                                              .precision = m->precision,
+                                              .threads = m->threads };
+        TRY(miku_ceiling(&options, &m->ceiling));
+        m->has_ceiling = 1;
+    }
+    return STATUS_OK;
+}
+
+static status run_all(struct session *s, struct run_outcome *outcome)
+{
+    const int keeps = s->options->mode == MODE_ALL || s->options->mode == MODE_REPLAY;
+    struct runs *runs;
+    const struct runs_args args = { .options = s->options,
+                                    .weights = &s->weights,
+                                    .configurations = s->sweep.count,
+                                    .began_ms = s->began_ms,
+                                    .kept = keeps ? s->kept : NULL,
+                                    .results = s->results,
+                                    .trace = s->trace,
+                                    .nvml = s->nvml,
+                                    .cards = &s->cards,
+                                    .outcome = outcome };
+    TRY(runs_open(&args, &runs));
+    s->began = 1;
+    read_cards(s, s->cards.before);
+    const status made = run_groups(s, runs, outcome);
+    char why[512];
+    snprintf(why, sizeof why, "%s", made == STATUS_OK ? "" : status_text());
+    read_cards(s, s->cards.after);
+    const status finished = runs_finish(runs);
+    runs_close(runs);
+    if (made != STATUS_OK)
+        return status_fail(made, "%s", why);
+    TRY(finished);
+    return measure_ceilings(s);
 }
 
 /* ---- afterwards -------------------------------------------------------------------------- */
@@ -113,18 +235,38 @@ static status finish(const struct session *s)
     return STATUS_OK;
 }
 
-/* ---- one run ----------------------------------------------------------------------------- */
-
-/* What failed jobs make of the exit status: a lone one that was misused is misuse. */
-static int exit_of(const struct session *s, const struct run_results *results)
+/* What was measured is written even where the run failed or was stopped. */
+static status write_outputs(const struct session *s, status made)
 {
-    if (results->failed == 0)
-        return EXIT_SUCCESS;
-    const int flags = s->options->mode == MODE_CASE || s->options->mode == MODE_PROMPT;
-    return flags && results->first == STATUS_MISUSE ? EXIT_MISUSE : EXIT_FAILURE;
+    char why[512];
+    snprintf(why, sizeof why, "%s", made == STATUS_OK ? "" : status_text());
+    if (s->results == NULL || !s->began)
+        return made;
+    if (signals_caught() != 0)
+        TRY(results_stopped(s->results, signals_caught() == SIGINT ? "SIGINT" : "SIGTERM"));
+    else if (made != STATUS_OK)
+        TRY(results_stopped(s->results, why));
+    const status written =
+        outputs_write(s->options, s->results, s->trace, s->device, s->nvml, s->no_nvml, &s->cards);
+    if (made == STATUS_OK)
+        return written;
+    if (written != STATUS_OK)
+        say_error("%s", status_text());
+    return status_fail(made, "%s", why);
 }
 
-static status make(struct session *s, struct run_results *results)
+/* ---- one run ----------------------------------------------------------------------------- */
+
+/* What failed configurations make of the exit status: a lone one that was misused is misuse. */
+static int exit_of(const struct session *s, const struct run_outcome *outcome)
+{
+    if (outcome->failed == 0)
+        return EXIT_SUCCESS;
+    const int flags = s->options->mode == MODE_CASE || s->options->mode == MODE_PROMPT;
+    return flags && outcome->first == STATUS_MISUSE ? EXIT_MISUSE : EXIT_FAILURE;
+}
+
+static status prepare(struct session *s)
 {
     TRY(weights_set_choose(s->options, &s->weights));
     TRY(read_jobs(s));
@@ -132,11 +274,19 @@ static status make(struct session *s, struct run_results *results)
     s->kept = calloc(s->jobs.count, sizeof *s->kept);
     if (s->kept == NULL)
         return status_fail(STATUS_NO_MEMORY, "run: no memory");
-    TRY(open_library(s));
-    const int keeps = s->options->mode == MODE_ALL || s->options->mode == MODE_REPLAY;
-    TRY(run_jobs(s->miku, &s->jobs, s->options, &s->weights, s->report, keeps ? s->kept : NULL,
-                 results));
-    return finish(s);
+    if (s->options->show && preview_lacks() != NULL)
+        say_note("--show draws nothing: %s", preview_lacks());
+    TRY(sweep_open(s->options, &s->jobs, &s->sweep));
+    return outputs_check(s->options);
+}
+
+static status make(struct session *s, struct run_outcome *outcome)
+{
+    TRY(prepare(s));
+    status result = run_all(s, outcome);
+    if (result == STATUS_OK)
+        result = finish(s);
+    return write_outputs(s, result);
 }
 
 static int exit_of_status(status result)
@@ -147,30 +297,36 @@ static int exit_of_status(status result)
     return result == STATUS_MISUSE ? EXIT_MISUSE : EXIT_FAILURE;
 }
 
+static void close_session(struct session *s)
+{
+    miku_close(s->miku);
+    trace_close(s->trace);
+    results_close(s->results);
+    nvml_close(s->nvml);
+    run_kept_free(s->kept, s->jobs.count);
+    replay_free(&s->replay);
+    sweep_free(&s->sweep);
+    jobs_free(&s->jobs);
+    weights_set_free(&s->weights);
+}
+
 static int run(struct options *options, int argc, char **argv, double began_ms)
 {
-    struct session s = { .options = options };
-    struct run_results results = { .failed = 0 };
-    status result = STATUS_OK;
-    if (options->json != NULL)
-        result = report_open(argc, argv, began_ms, &s.report);
+    struct session s = { .options = options, .began_ms = began_ms };
+    struct run_outcome outcome = { .failed = 0 };
+    status result = open_results(&s, argc, argv);
     if (result == STATUS_OK)
-        result = make(&s, &results);
+        result = make(&s, &outcome);
     int code;
     if (signals_caught() != 0) {
-        say_error("interrupted; pictures kept: %d", results.pictures);
+        say_error("interrupted; pictures kept: %d", outcome.pictures);
         code = EXIT_SIGNAL + signals_caught();
     } else {
         code = exit_of_status(result);
         if (code == EXIT_SUCCESS)
-            code = exit_of(&s, &results);
+            code = exit_of(&s, &outcome);
     }
-    miku_close(s.miku);
-    report_close(s.report);
-    run_kept_free(s.kept, s.jobs.count);
-    replay_free(&s.replay);
-    jobs_free(&s.jobs);
-    weights_set_free(&s.weights);
+    close_session(&s);
     return code;
 }
 

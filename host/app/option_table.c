@@ -91,10 +91,28 @@ const struct option_row option_rows[] = {
       .help = "hold a CUDA operator to one of its variants; may be repeated" },
     { "no-graph", .kind = OPTION_FLAG, .offset = AT(no_graph),
       .help = "launch CUDA kernels one by one, not as a graph" },
+    { "profile", .kind = OPTION_PROFILE, .value = "STAGE[:STEP]",
+      .help = "bound what a profiler records to load, encode, sample, sample:3 (its third step) or "
+              "decode, in each first counted run; tools/profile has the commands" },
+    { "profile-control", .kind = OPTION_TEXT, .offset = AT(profile_control), .value = "FIFO",
+      .help = "with --profile: tell perf record --control when" },
+
+    { .help = "Measuring (configurations are cases by devices, precisions, sizes and batches)" },
     { "repeat", .kind = OPTION_INT, .offset = AT(repeat), .low = 1, .high = 10000, .value = "N",
-      .help = "make everything N times; all times stand in the JSON" },
+      .help = "make everything N times, the pictures being the same (1; 5 with a sweep or --csv)" },
     { "warmup", .kind = OPTION_INT, .offset = AT(warmup), .low = 0, .high = 10000, .value = "N",
-      .help = "runs before, not counted" },
+      .help = "runs before those, not counted (0; 1 with a sweep or --csv)" },
+    { "budget", .kind = OPTION_REAL, .offset = AT(budget), .low = 0.001, .high = 1e9,
+      .value = "SECONDS",
+      .help = "for everything: no run begins that would end later, and what is left out is said" },
+    { "sizes", .kind = OPTION_SIZES, .low = SIDE_LOW, .high = SIDE_HIGH, .step = 8,
+      .value = "WxH,...", .help = "each of these sizes" },
+    { "batches", .kind = OPTION_BATCHES, .low = 1, .high = 64, .value = "N,...",
+      .help = "each of these many pictures at a time" },
+    { "precisions", .kind = OPTION_PRECISIONS, .value = "NAME,...",
+      .help = "each of these: fp32, bf16, fp16" },
+    { "operators", .kind = OPTION_FLAG, .offset = AT(operators),
+      .help = "one more run of each, operator by operator, against what the device reaches" },
 
     { .help = "Output" },
     { "out", .kind = OPTION_TEXT, .offset = AT(out), .value = "DIR",
@@ -102,7 +120,13 @@ const struct option_row option_rows[] = {
     { "output", .letter = 'o', .kind = OPTION_TEXT, .offset = AT(output), .value = "FILE",
       .help = "the name of the one picture" },
     { "json", .kind = OPTION_TEXT, .offset = AT(json), .value = "FILE",
-      .help = "requests, times and hashes" },
+      .help = "all that was measured (bench/schema/results.schema.json says how)" },
+    { "csv", .kind = OPTION_TEXT, .offset = AT(csv), .value = "FILE",
+      .help = "times, a row for each configuration and stage" },
+    { "trace", .kind = OPTION_TEXT, .offset = AT(trace), .value = "FILE",
+      .help = "spans as Chrome trace events, with operators; ui.perfetto.dev draws them" },
+    { "show", .kind = OPTION_FLAG, .offset = AT(show),
+      .help = "draw the pictures in the terminal" },
     { "dump", .kind = OPTION_TEXT, .offset = AT(request.dump_dir), .value = "DIR",
       .help = "what is computed on the way, as NumPy files" },
     { "min-psnr", .kind = OPTION_REAL, .offset = AT(min_psnr), .low = 0, .high = 1000, .value = "X",
@@ -110,6 +134,7 @@ const struct option_row option_rows[] = {
     { "quiet", .kind = OPTION_FLAG, .offset = AT(quiet), .help = "results and errors only" },
 };
 
-_Static_assert(sizeof option_rows / sizeof option_rows[0] <= 64, "options.given has a bit a row");
+_Static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTIONS_ROWS_MOST,
+               "options.given has a byte a row");
 
 const size_t option_count = sizeof option_rows / sizeof option_rows[0];

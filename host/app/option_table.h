@@ -17,7 +17,11 @@ enum option_kind {
     OPTION_REAL,      /* double within low .. high */
     OPTION_SEED,      /* uint64_t, or -1 */
     OPTION_SIZE,      /* WIDTHxHEIGHT: as --width and --height */
-    OPTION_LIST       /* another folder of weights */
+    OPTION_LIST,      /* another folder of weights */
+    OPTION_SIZES,     /* WIDTHxHEIGHT,...: the sweep's */
+    OPTION_BATCHES,   /* N,... */
+    OPTION_PRECISIONS,
+    OPTION_PROFILE /* STAGE[:STEP] */
 };
 
 struct option_row {

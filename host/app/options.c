@@ -6,6 +6,7 @@
 
 #include "host/app/number.h"
 #include "host/app/option_table.h"
+#include "host/app/option_values.h"
 #include "host/base/near_names.h"
 
 enum { COUNT_MAX = 100000 };
@@ -63,7 +64,7 @@ static int takes_value(const struct option_row *row)
 
 static void mark(struct options *options, const struct option_row *row)
 {
-    options->given |= (uint64_t)1 << (row - option_rows);
+    options->given[row - option_rows] = 1;
 }
 
 static status wrong_number(const struct option_row *row, const char *value, const char *kind)
@@ -175,6 +176,12 @@ static status take(const struct option_row *row, const char *value, struct optio
         return take_size(row, value, options);
     case OPTION_LIST:
         return take_word(row, value, options);
+    case OPTION_SIZES:
+    case OPTION_BATCHES:
+    case OPTION_PRECISIONS:
+        return option_take_list(row, value, options);
+    case OPTION_PROFILE:
+        return option_take_profile(row, value, options);
     }
     return STATUS_OK;
 }
@@ -235,6 +242,45 @@ static status settle_count(struct options *options)
     return STATUS_OK;
 }
 
+static int sweeps(const struct options *options)
+{
+    return options->sizes_count + options->batches_count + options->precisions_count > 0;
+}
+
+int options_measure(const struct options *options)
+{
+    return sweeps(options) || options->csv != NULL;
+}
+
+static void settle_runs(struct options *options)
+{
+    if (!options_measure(options))
+        return;
+    if (!options_given(options, "repeat"))
+        options->repeat = 5;
+    if (!options_given(options, "warmup"))
+        options->warmup = 1;
+}
+
+static status check_sweep(const struct options *options)
+{
+    static const char *const both[][2] = {
+        { "sizes", "size" },    { "sizes", "width" },         { "sizes", "height" },
+        { "batches", "batch" }, { "batches", "batch-count" }, { "precisions", "precision" },
+    };
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++)
+        if (options_given(options, both[i][0]) && options_given(options, both[i][1]))
+            return status_fail(STATUS_MISUSE, "--%s and --%s both say it", both[i][0], both[i][1]);
+    if (sweeps(options) && (options->mode == MODE_PROMPTS || options->mode == MODE_REPLAY))
+        return status_fail(STATUS_MISUSE, "--%s goes with --case, --all and --prompt",
+                           options->sizes_count > 0     ? "sizes"
+                           : options->batches_count > 0 ? "batches"
+                                                        : "precisions");
+    if (options->profile_control != NULL && options->profile == NULL)
+        return status_fail(STATUS_MISUSE, "--profile-control goes with --profile");
+    return STATUS_OK;
+}
+
 /* What rows cannot say: which go together. */
 static status check_together(const struct options *options)
 {
@@ -244,10 +290,11 @@ static status check_together(const struct options *options)
                                           "--help says more");
     if (options->min_psnr >= 0 && mode != MODE_REPLAY)
         return status_fail(STATUS_MISUSE, "--min-psnr goes with --replay");
+    TRY(check_sweep(options));
     if (options->output != NULL && options_given(options, "out"))
         return status_fail(STATUS_MISUSE, "--out and -o both say where to");
     if (options->output != NULL &&
-        (mode == MODE_ALL || mode == MODE_PROMPTS || options->request.count > 1))
+        (mode == MODE_ALL || mode == MODE_PROMPTS || options->request.count > 1 || sweeps(options)))
         return status_fail(STATUS_MISUSE, "-o names one file; --out takes a folder for several");
     return STATUS_OK;
 }
@@ -260,6 +307,7 @@ status options_parse(int argc, char **argv, struct options *options)
     for (int i = 1, used; i < argc && options->mode != MODE_HELP; i += used)
         TRY(take_argument(argv + i, options, &used));
     TRY(settle_count(options));
+    settle_runs(options);
     return check_together(options);
 }
 
@@ -273,7 +321,7 @@ void options_free(struct options *options)
 int options_given(const struct options *options, const char *name)
 {
     const struct option_row *row = find_long(name, strlen(name));
-    return row != NULL && (options->given >> (row - option_rows) & 1) != 0;
+    return row != NULL && options->given[row - option_rows];
 }
 
 /* ---- onto a request ---------------------------------------------------------------------- */
@@ -303,7 +351,7 @@ void options_apply(const struct options *options, struct miku_request *request)
     const size_t first = offsetof(struct options, request), last = first + sizeof *request;
     for (size_t i = 0; i < option_count; i++) {
         const struct option_row *row = &option_rows[i];
-        if ((options->given >> i & 1) == 0 || row->offset < first || row->offset >= last)
+        if (!options->given[i] || row->offset < first || row->offset >= last)
             continue;
         memcpy((char *)request + (row->offset - first), (const char *)options + row->offset,
                field_bytes(row->kind));

@@ -21,6 +21,8 @@ enum mode {
     MODE_HELP
 };
 
+enum { OPTIONS_ROWS_MOST = 96, SWEEP_MOST = 16 };
+
 /* The values of a flag that may be repeated. */
 struct option_list {
     const char **word; /* [count] */
@@ -38,16 +40,29 @@ struct options {
     struct option_list variants; /* OPERATOR=VARIANT, of the CUDA device */
     int no_graph;
 
-    struct miku_request request; /* the library's defaults, and what was given on top */
-    uint64_t given;              /* one bit a row of the table */
-    int batch_count;             /* batches of --batch-size pictures; 0: not given */
+    struct miku_request request;            /* the library's defaults, and what was given on top */
+    unsigned char given[OPTIONS_ROWS_MOST]; /* 1: the row of the table was given */
+    int batch_count;                        /* batches of --batch-size pictures; 0: not given */
     int random_seed, random_subseed;
 
     const char *out, *output; /* folder; the one file */
-    const char *json;
-    int quiet;
+    const char *json, *csv, *trace;
+    int quiet, show;
     double min_psnr; /* negative: no check */
+
     int repeat, warmup;
+    double budget; /* seconds for everything; 0: as long as it takes */
+    struct {
+        int width, height;
+    } sizes[SWEEP_MOST];
+    int batches[SWEEP_MOST];
+    const char *precisions[SWEEP_MOST]; /* literals */
+    size_t sizes_count, batches_count, precisions_count;
+    int operators; /* one more run of each configuration, by operator */
+
+    const char *profile, *profile_control; /* STAGE[:STEP]; a FIFO of perf record --control */
+    char profile_stage[16];                /* of `profile` */
+    int profile_step;                      /* from 1; 0: the whole stage */
 };
 
 /* Reads the command line. Strings stay argv's own.
@@ -55,6 +70,9 @@ struct options {
  * returns  STATUS_MISUSE with a line that names the flag; STATUS_NO_MEMORY */
 status options_parse(int argc, char **argv, struct options *options);
 void options_free(struct options *options);
+
+/* Whether numbers are what is wanted, rather than pictures: a sweep, --csv. */
+int options_measure(const struct options *options);
 
 /* Whether the flag of this name was given, by its long name without dashes. */
 int options_given(const struct options *options, const char *name);

@@ -8,9 +8,10 @@
 
 enum { EVERY_MS = 100 };
 
-void progress_begin(struct progress *progress, const char *label, int batch)
+void progress_begin(struct progress *progress, const char *label, int batch, double later_ms)
 {
-    *progress = (struct progress){ .label = label, .batch = batch < 1 ? 1 : batch };
+    *progress =
+        (struct progress){ .label = label, .batch = batch < 1 ? 1 : batch, .later_ms = later_ms };
 }
 
 /* Steps of the batches before this one, of this one so far, and of all. */
@@ -31,7 +32,8 @@ void progress_line(const struct progress *progress, const struct miku_progress *
     if (now->pictures > 1)
         snprintf(where, sizeof where, "picture %d of %d, ", now->picture + 1, now->pictures);
     if (done > 0 && elapsed_ms > 0) {
-        const long left = (long)(elapsed_ms / done * (all - done) / 1000 + 0.5);
+        const double left_ms = elapsed_ms / done * (all - done) + progress->later_ms;
+        const long left = (long)(left_ms / 1000 + 0.5);
         snprintf(ahead, sizeof ahead, ", %ld:%02ld to go", left / 60, left % 60);
     }
     const char *gap = progress->label[0] == 0 ? "" : ": ";

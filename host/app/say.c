@@ -151,6 +151,37 @@ void say_error(const char *format, ...)
     va_end(args);
 }
 
+/* source  no-color.org */
+static int styles(void)
+{
+    const char *forbidden = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && (forbidden == NULL || forbidden[0] == 0) &&
+           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+void say_styled(enum say_style style, const char *text)
+{
+    static const char *const begin[] = { "", "\033[1m", "\033[2m", "\033[33m" };
+    char *tamed = say_tamed(text, 0);
+    const int styled = style != SAY_PLAIN && styles();
+    pthread_mutex_lock(&lock);
+    erase_progress();
+    if (fprintf(stdout, "%s%s%s\n", styled ? begin[style] : "",
+                tamed == NULL ? "(no memory for this line)" : tamed, styled ? "\033[0m" : "") < 0)
+        output_failed = 1;
+    pthread_mutex_unlock(&lock);
+    free(tamed);
+}
+
+void say_raw(const char *bytes, size_t count)
+{
+    pthread_mutex_lock(&lock);
+    erase_progress();
+    if (fwrite(bytes, 1, count, stdout) != count || fflush(stdout) != 0)
+        output_failed = 1;
+    pthread_mutex_unlock(&lock);
+}
+
 static void put_text(char *tamed)
 {
     pthread_mutex_lock(&lock);

@@ -19,6 +19,13 @@ void say_note(const char *format, ...) SAY_FORMAT;    /* a line of talk to stand
 void say_warning(const char *format, ...) SAY_FORMAT; /* "mikubench-cuda: warning: " before it */
 void say_error(const char *format, ...) SAY_FORMAT;   /* "mikubench-cuda: " before it */
 
+/* A line to standard output, in a style where that is a terminal that NO_COLOR does not forbid. */
+enum say_style { SAY_PLAIN, SAY_STRONG, SAY_FAINT, SAY_WARM };
+void say_styled(enum say_style style, const char *text);
+
+/* Bytes that are meant for the terminal as they are: never with text from outside in them. */
+void say_raw(const char *bytes, size_t count);
+
 /* Text of several lines to standard output, whose newlines stay. In JSON a control character is
  * escaped, so that the value stays the same; elsewhere it becomes "?". */
 void say_text(const char *text);

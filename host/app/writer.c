@@ -29,8 +29,8 @@ struct writer {
 
 static status write_file(const struct shot *shot)
 {
-    return miku_png_write(shot->path, shot->rgb, shot->width, shot->height, shot->infotext,
-                          shot->notes);
+    const char *path = shot->again != NULL ? shot->again->path : shot->path;
+    return miku_png_write(path, shot->rgb, shot->width, shot->height, shot->infotext, shot->notes);
 }
 
 /* The number is taken and used while the folder is held, so two runs never share one. */
@@ -48,7 +48,8 @@ static status write_numbered(const struct writer *writer, struct shot *shot)
 static status write_shot(const struct writer *writer, struct shot *shot)
 {
     const double began = clock_now_ms();
-    TRY(shot->path == NULL ? write_numbered(writer, shot) : write_file(shot));
+    const int named = shot->path != NULL || shot->again != NULL;
+    TRY(named ? write_file(shot) : write_numbered(writer, shot));
     shot->written_at_ms = clock_now_ms();
     shot->file_ms = shot->written_at_ms - began;
     if (shot->line != NULL)
@@ -152,6 +153,14 @@ status writer_put(struct writer *writer, struct shot *shot)
     }
     pthread_mutex_unlock(&writer->lock);
     return result;
+}
+
+void writer_settle(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    while (writer->waiting > 0)
+        pthread_cond_wait(&writer->changed, &writer->lock);
+    pthread_mutex_unlock(&writer->lock);
 }
 
 status writer_close(struct writer *writer)

@@ -309,8 +309,7 @@ enum span_level { SPAN_CASE, SPAN_STAGE, SPAN_STEP, SPAN_OP };
 /* A finished span. Spans of one level never overlap; deeper levels nest. */
 struct span {
     enum span_level level;
-    const char
-        *name; /* the case's label (lent until spans_clear), else a literal: stage, operator */
+    const char *name;  /* a literal; a case's is its label, lent until spans_clear */
     const char *shape; /* "conv2d 3x3 64x96 320->320" say; lent until spans_clear; "" for stages */
     double begin_ms, end_ms; /* on the clock of clock_now_ms(): a device with a clock of its own
                                 lays its events onto it by one event recorded at a known moment */
@@ -385,7 +384,7 @@ struct ops {
     void (*span_end)(struct ops *ops);
     void (*spans_operators)(struct ops *ops, int wanted);
     status (*spans_read)(struct ops *ops, const struct span **spans, size_t *count); /* waits */
-    void (*spans_clear)(struct ops *ops);
+    void (*spans_clear)(struct ops *ops); /* forgets the finished ones; open ones stay open */
 
     /* Bounds what a profiler that waits for it records (cudaProfilerStart and Stop): each begins or
      * ends after all work enqueued before it is done. They come in pairs, around whole spans, and

@@ -246,14 +246,14 @@ static status walk(struct job *job, struct evaluation *e, struct graph **graph)
         int running;
         if (first) {
             TRY(progress(job, "sample", step, plan->steps));
-            ops->span_begin(ops, SPAN_STEP, "step");
+            ranges_begin(job->ranges, SPAN_STEP, "step");
         }
         TRY(r == 0 ? ops->capture(ops, evaluate, e, graph) : ops->replay(ops, *graph));
         if (first)
             TRY(dump_images(job, "denoised", step, e->buffers.denoised));
         if (!plan->ends[r])
             continue;
-        ops->span_end(ops);
+        ranges_end(job->ranges);
         TRY(ops->pace(ops, &running));
         keep_time(job, &pace, step + 1 - running);
         TRY(dump_images(job, "latent", step, e->buffers.x));
@@ -309,7 +309,7 @@ static status sample(struct job *job, struct buffers *b)
                                           .c = LATENT } };
         const double begun = clock_now_ms();
         result = planning(job) ? evaluate(&e) : walk(job, &e, &graph);
-        job->sample_ms = clock_now_ms() - begun;
+        job->sampling_ms = clock_now_ms() - begun;
     }
     ops->graph_destroy(ops, graph);
     free(weight);
@@ -377,24 +377,27 @@ static status decode(struct job *job, const float *x)
 
 static status stages(struct job *job)
 {
-    struct ops *ops = job->ops;
     struct buffers b;
     double begun = clock_now_ms();
+    job->encode_ms = 0;
     if (!job->encoded) {
         TRY(progress(job, "encode", 0, 0));
-        ops->span_begin(ops, SPAN_STAGE, "encode");
-        TRY(conditioning_encode(job->conditioning, ops, job->model.text, job->dtype));
-        ops->span_end(ops);
+        ranges_begin(job->ranges, SPAN_STAGE, "encode");
+        TRY(conditioning_encode(job->conditioning, job->ops, job->model.text, job->dtype));
+        TRY(job->ops->sync(job->ops)); /* the stage ends when its work does */
+        ranges_end(job->ranges);
         job->encoded = !planning(job);
+        job->encode_ms = clock_now_ms() - begun;
     }
-    job->encode_ms = clock_now_ms() - begun;
-    ops->span_begin(ops, SPAN_STAGE, "sample");
-    TRY(sample(job, &b));
-    ops->span_end(ops);
     begun = clock_now_ms();
-    ops->span_begin(ops, SPAN_STAGE, "decode");
+    ranges_begin(job->ranges, SPAN_STAGE, "sample");
+    TRY(sample(job, &b));
+    ranges_end(job->ranges);
+    job->sample_ms = clock_now_ms() - begun;
+    begun = clock_now_ms();
+    ranges_begin(job->ranges, SPAN_STAGE, "decode");
     TRY(decode(job, b.x));
-    ops->span_end(ops);
+    ranges_end(job->ranges);
     job->decode_ms = clock_now_ms() - begun;
     return STATUS_OK;
 }
@@ -412,7 +415,6 @@ status job_run(struct job *job)
         TRY(planned);
         TRY(ended);
         job->planned = job->n;
-        ops->spans_clear(ops);
     }
     const size_t mark = ops->mark(ops);
     const status result = stages(job);

@@ -5,6 +5,7 @@
 #include "host/pipeline/conditioning.h"
 #include "host/pipeline/dump.h"
 #include "host/pipeline/loaded.h"
+#include "host/pipeline/ranges.h"
 #include "host/sampling/sampler.h"
 
 struct job {
@@ -15,6 +16,7 @@ struct job {
     struct conditioning *conditioning;
     struct sampler_plan *plan;
     struct dump *dump;
+    struct ranges *ranges; /* after a failure they are the caller's to close */
     const struct miku_callbacks *callbacks;
     size_t memory_limit;
     status (*watch)(void *user); /* asked between steps; a failure ends the job; null: nobody */
@@ -24,7 +26,8 @@ struct job {
     int planned;  /* n that the device is planned for; 0: not yet */
     int encoded;  /* the conditioning went through the encoder */
 
-    double encode_ms, sample_ms, decode_ms, picture_ms;
+    /* sample_ms: the stage; sampling_ms: first step to last */
+    double encode_ms, sample_ms, sampling_ms, decode_ms, picture_ms;
     double *step_ms; /* [plan->steps] */
     uint8_t *rgb;    /* [n, height, width, 3] */
     size_t memory_bytes;

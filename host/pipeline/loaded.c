@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/clock.h"
 #include "host/pipeline/lora_source.h"
 #include "host/pipeline/request.h" /* text_copy() */
 
@@ -209,44 +208,66 @@ static status fuse(struct loaded *l)
     return unet_fuse(l->unet, &source, l->loras.touched);
 }
 
-static status select_all(struct loaded *l, const struct wanted *wanted, size_t memory_limit,
-                         int strict, const struct loaded_log *log, double *load_ms, double *fuse_ms)
+static int differs_in_networks(const struct loaded *l, const struct wanted *wanted)
 {
-    double start = clock_now_ms();
-    if (!l->ready || l->synthetic != wanted->synthetic ||
-        !same(l->checkpoint_path, wanted->checkpoint)) {
+    return !l->ready || l->synthetic != wanted->synthetic ||
+           !same(l->checkpoint_path, wanted->checkpoint);
+}
+
+int loaded_differs(const struct loaded *l, const struct wanted *wanted)
+{
+    return differs_in_networks(l, wanted) || !same(l->vae_path, wanted->vae);
+}
+
+int loaded_differs_in_loras(const struct loaded *l, const struct wanted *wanted)
+{
+    return lora_source_differs(&l->loras, wanted);
+}
+
+static status load(struct loaded *l, const struct wanted *wanted, size_t memory_limit,
+                   const struct loaded_log *log)
+{
+    if (differs_in_networks(l, wanted)) {
         drop_all(l);
         l->synthetic = wanted->synthetic;
         TRY(build_networks(l, wanted, memory_limit, log));
-        TRY(build_vae(l, wanted));
-    } else if (!same(l->vae_path, wanted->vae)) {
-        drop_vae(l);
-        TRY(build_vae(l, wanted));
+        return build_vae(l, wanted);
     }
-    *load_ms = clock_now_ms() - start;
+    if (same(l->vae_path, wanted->vae))
+        return STATUS_OK;
+    drop_vae(l);
+    return build_vae(l, wanted);
+}
 
-    start = clock_now_ms();
+static status settle(struct loaded *l, status result)
+{
+    l->ready = result == STATUS_OK;
+    if (result != STATUS_OK)
+        drop_all(l);
+    return result;
+}
+
+status loaded_select(struct loaded *l, const struct wanted *wanted, size_t memory_limit,
+                     const struct loaded_log *log)
+{
+    return settle(l, load(l, wanted, memory_limit, log));
+}
+
+static status fuse_wanted(struct loaded *l, const struct wanted *wanted, int strict,
+                          const struct loaded_log *log)
+{
     if (lora_source_differs(&l->loras, wanted)) {
-        l->ready = 0; /* half fused is not loaded */
         TRY(file_unchanged(l));
         TRY(lora_source_set(&l->loras, wanted, strict, log));
         TRY(fuse(l));
     }
-    *fuse_ms = clock_now_ms() - start;
-    l->ready = 1;
     return file_unchanged(l);
 }
 
-status loaded_select(struct loaded *l, const struct wanted *wanted, size_t memory_limit, int strict,
-                     const struct loaded_log *log, double *load_ms, double *fuse_ms)
+status loaded_fuse(struct loaded *l, const struct wanted *wanted, int strict,
+                   const struct loaded_log *log)
 {
-    *load_ms = *fuse_ms = 0;
-    const status result = select_all(l, wanted, memory_limit, strict, log, load_ms, fuse_ms);
-    if (result != STATUS_OK) {
-        drop_all(l);
-        l->ready = 0;
-    }
-    return result;
+    return settle(l, fuse_wanted(l, wanted, strict, log));
 }
 
 struct loaded_model loaded_get(const struct loaded *l)

@@ -48,14 +48,21 @@ struct loaded_log {
 status loaded_create(struct ops *ops, enum dtype dtype, struct loaded **out);
 void loaded_destroy(struct loaded *loaded); /* null is fine; before the device */
 
-/* Loads what is wanted and not loaded yet: nothing, the VAE alone, touched layers alone, or all.
- *
+/* Whether loading, or fusing after it, has anything to do. */
+int loaded_differs(const struct loaded *loaded, const struct wanted *wanted);
+int loaded_differs_in_loras(const struct loaded *loaded, const struct wanted *wanted);
+
+/* Loads what is wanted and not loaded yet: nothing, the VAE alone, or all.
  * memory_limit  bytes that weights may take on the device; 0: no limit
- * strict        a LoRA with keys that nothing used is STATUS_BAD_FILE
- * load_ms, fuse_ms  what it took
- * On failure nothing of the old model is promised: the next selection loads anew. */
+ * On failure, here or while fusing, nothing of the old model is promised: the next selection loads
+ * anew. */
 status loaded_select(struct loaded *loaded, const struct wanted *wanted, size_t memory_limit,
-                     int strict, const struct loaded_log *log, double *load_ms, double *fuse_ms);
+                     const struct loaded_log *log);
+
+/* After loaded_select(): rebuilds the layers that the LoRAs touch, or no longer touch.
+ * strict  a LoRA with keys that nothing used is STATUS_BAD_FILE */
+status loaded_fuse(struct loaded *loaded, const struct wanted *wanted, int strict,
+                   const struct loaded_log *log);
 
 struct loaded_model loaded_get(const struct loaded *loaded);
 

@@ -43,6 +43,21 @@ const char *miku_build(void)
     return text;
 }
 
+const char *miku_precision_name(enum dtype dtype)
+{
+    return dtype == DTYPE_F32 ? "fp32" : dtype == DTYPE_BF16 ? "bf16" : "fp16";
+}
+
+struct miku_device miku_device(const struct miku *miku)
+{
+    return (struct miku_device){ .name = miku->ops->name,
+                                 .summary = miku->ops->summary,
+                                 .precision = miku_precision_name(miku->dtype),
+                                 .threads = miku->threads,
+                                 .bus_id = miku->ops->bus_id,
+                                 .plan_hash = miku->ops->plan_hash };
+}
+
 /* ---- opening ----------------------------------------------------------------------------- */
 
 static status open_all(const struct miku_options *options, struct miku *miku)

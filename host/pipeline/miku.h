@@ -34,6 +34,8 @@ void miku_tell(const struct miku *miku, enum miku_log level, const char *format,
  * returns  STATUS_MISUSE (an unknown name), STATUS_UNSUPPORTED, STATUS_DEVICE (not to be had) */
 status miku_open_device(const struct miku_options *options, enum dtype *dtype, struct ops **out);
 
+const char *miku_precision_name(enum dtype dtype);
+
 /* A request's names as files. */
 struct resolved {
     struct wanted wanted;

@@ -105,11 +105,6 @@ status used_files_check(struct miku *miku, struct used_files *used,
 
 /* ---- the picture ------------------------------------------------------------------------- */
 
-static const char *precision_name(enum dtype dtype)
-{
-    return dtype == DTYPE_F32 ? "fp32" : dtype == DTYPE_BF16 ? "bf16" : "fp16";
-}
-
 /* What the infotext cannot say, as JSON text. free() it. */
 static char *write_notes(const struct miku *miku, const struct miku_request *request,
                          const struct resolved *resolved, const struct used_files *used)
@@ -119,7 +114,7 @@ static char *write_notes(const struct miku *miku, const struct miku_request *req
     cJSON *notes = cJSON_CreateObject();
     cJSON_AddStringToObject(notes, "program", "mikubench-cuda " MIKU_VERSION);
     cJSON_AddStringToObject(notes, "device", miku->ops->name);
-    cJSON_AddStringToObject(notes, "precision", precision_name(miku->dtype));
+    cJSON_AddStringToObject(notes, "precision", miku_precision_name(miku->dtype));
     cJSON_AddNumberToObject(notes, "threads", miku->threads);
     if (request_compat(request, &compat) == STATUS_OK) {
         snprintf(version, sizeof version, "%d.%d.%d", compat.major, compat.minor, compat.patch);
@@ -199,7 +194,7 @@ status hand_over(struct miku *miku, const struct miku_request *request, const st
                                                .decode = job->decode_ms,
                                                .step = job->step_ms,
                                                .steps = job->plan->steps,
-                                               .sampling = job->sample_ms,
+                                               .sampling = job->sampling_ms,
                                                .picture = job->picture_ms },
                                     .weights = used->file,
                                     .weights_count = used->count,

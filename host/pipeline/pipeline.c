@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/base/clock.h"
 #include "host/pipeline/conditioning.h"
 #include "host/pipeline/dump.h"
 #include "host/pipeline/job.h"
@@ -26,7 +27,8 @@ struct run {
     struct used_files used;
     struct dump *dump;
     struct job job;
-    double load_ms, fuse_ms;
+    struct ranges ranges;
+    double began_ms, load_ms, fuse_ms;
 };
 
 /* Bytes that weights may take: what was given, or what the device has left, or nine tenths of what
@@ -52,16 +54,10 @@ static void pass_on(void *user, enum miku_log level, const char *line)
     miku_tell(user, level, "%s", line);
 }
 
-static status load(struct run *run)
+static status load_model(struct run *run, const struct loaded_log *log)
 {
     struct miku *miku = run->miku;
-    const struct loaded_log log = { pass_on, miku };
-    const struct miku_callbacks *c = run->callbacks;
-    if (c->progress != NULL)
-        c->progress(c->user,
-                    &(struct miku_progress){ .stage = "load", .pictures = run->request->count });
-    TRY(loaded_select(miku->loaded, &run->resolved.wanted, memory_limit(miku), run->request->strict,
-                      &log, &run->load_ms, &run->fuse_ms));
+    TRY(loaded_select(miku->loaded, &run->resolved.wanted, memory_limit(miku), log));
     const int width = loaded_get(miku->loaded).sizes->text_width;
     if (miku->inversions != NULL && miku->inversions->width == width)
         return STATUS_OK;
@@ -69,6 +65,35 @@ static status load(struct run *run)
     miku->inversions = NULL;
     return inversions_create(miku->synthetic ? NULL : miku->store, miku->tokenizer, width,
                              &miku->inversions);
+}
+
+/* Loads and fuses; either is timed, and has a span, where it has something to do. */
+static status load(struct run *run)
+{
+    struct miku *miku = run->miku;
+    const struct wanted *wanted = &run->resolved.wanted;
+    const struct loaded_log log = { pass_on, miku };
+    const struct miku_callbacks *c = run->callbacks;
+    if (c->progress != NULL)
+        c->progress(c->user,
+                    &(struct miku_progress){ .stage = "load", .pictures = run->request->count });
+    const double begun = clock_now_ms();
+    const int loads = loaded_differs(miku->loaded, wanted);
+    if (loads)
+        ranges_begin(&run->ranges, SPAN_STAGE, "load");
+    TRY(load_model(run, &log));
+    if (loads)
+        ranges_end(&run->ranges);
+    const double loaded = clock_now_ms();
+    const int fuses = loaded_differs_in_loras(miku->loaded, wanted);
+    if (fuses)
+        ranges_begin(&run->ranges, SPAN_STAGE, "fuse");
+    TRY(loaded_fuse(miku->loaded, wanted, run->request->strict, &log));
+    if (fuses)
+        ranges_end(&run->ranges);
+    run->load_ms = loads ? loaded - begun : 0;
+    run->fuse_ms = fuses ? clock_now_ms() - loaded : 0;
+    return STATUS_OK;
 }
 
 /* 1 if the text has the name as a word of its own, in any letter case. */
@@ -220,16 +245,21 @@ static status make_pictures(struct run *run)
                              .conditioning = run->conditioning,
                              .plan = &run->plan,
                              .dump = run->dump,
+                             .ranges = &run->ranges,
                              .callbacks = run->callbacks,
                              .memory_limit = job_memory_limit(run->miku),
                              .watch = watch_hash,
                              .watch_user = run };
     TRY(job_open(&run->job));
+    double before = clock_now_ms() - run->began_ms - run->load_ms - run->fuse_ms;
     for (int first = 0; first < r->count; first += r->batch) {
         run->job.first = first;
         run->job.n = r->count - first < r->batch ? r->count - first : r->batch;
         const status result = job_run(&run->job);
         TRY(result == STATUS_NOT_FINITE ? explain_not_finite(run) : result);
+        run->job.picture_ms += before; /* what led from the request to the first batch */
+        before = 0;
+        TRY(ranges_tell(&run->ranges));
         for (int i = 0; i < run->job.n; i++)
             TRY(dump_inputs(run, first + i));
         if (first == 0)
@@ -243,6 +273,9 @@ static status make_pictures(struct run *run)
 
 static status generate(struct run *run)
 {
+    const char *label = run->callbacks->label;
+    run->miku->ops->spans_operators(run->miku->ops, run->callbacks->operators);
+    ranges_begin(&run->ranges, SPAN_CASE, label == NULL ? "pictures" : label);
     TRY(request_check(run->request));
     TRY(request_compat(run->request, &run->compat));
     TRY(request_sampler(run->request, &run->sampler));
@@ -262,8 +295,13 @@ status miku_generate(struct miku *miku, const struct miku_request *request,
     static const struct miku_callbacks nobody = { 0 };
     struct run run = { .miku = miku,
                        .request = request,
-                       .callbacks = callbacks == NULL ? &nobody : callbacks };
-    const status result = generate(&run);
+                       .callbacks = callbacks == NULL ? &nobody : callbacks,
+                       .began_ms = clock_now_ms() };
+    run.ranges = (struct ranges){ .ops = miku->ops, .callbacks = run.callbacks };
+    const status made = generate(&run);
+    ranges_close(&run.ranges);
+    const status told = ranges_tell(&run.ranges);
+    const status result = made != STATUS_OK ? made : told;
     job_close(&run.job);
     used_files_close(&run.used);
     sampler_plan_free(&run.plan);
