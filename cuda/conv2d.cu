@@ -14,12 +14,14 @@
  *            window 128x64, 128x128
  *                     3x3 of stride 1: cuda/gemm_window.cu copies a pixel once for all its taps
  *            window   the same with the tile picked, for images that 128-pixel tiles fit
+ *            wgmma    sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
  */
 #include <limits.h>
 #include <stdio.h>
 
 #include "cuda/device.cuh"
 #include "cuda/gemm.cuh"
+#include "cuda/gemm_hopper.cuh"
 
 product product_of(const conv2d_args *a, const cuda_call *call)
 {
@@ -153,6 +155,13 @@ status launch_window_pick(const conv2d_args *a, const cuda_call *call)
     return window_launch(p, window_tile(p, call->sm_count), call->stream);
 }
 
+int takes_wgmma(const conv2d_args *a) { return gemm_hopper_takes(product_of(a, NULL)); }
+
+status launch_wgmma(const conv2d_args *a, const cuda_call *call)
+{
+    return gemm_hopper_launch(product_of(a, call), call->stream);
+}
+
 const cuda_variant<conv2d_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
     { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
@@ -163,6 +172,7 @@ const cuda_variant<conv2d_args> variants[] = {
     { "window 128x64", 80, takes_window, work_bytes, launch_window<TILE_128X64> },
     { "window 128x128", 80, takes_window, work_bytes, launch_window<TILE_128X128> },
     { "window", 80, takes_window_well, work_bytes, launch_window_pick },
+    { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
 };
 
 } // namespace

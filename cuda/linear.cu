@@ -10,12 +10,14 @@
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
+ *            wgmma    sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
  */
 #include <limits.h>
 #include <stdio.h>
 
 #include "cuda/device.cuh"
 #include "cuda/gemm.cuh"
+#include "cuda/gemm_hopper.cuh"
 
 product product_of(const linear_args *a, const cuda_call *call)
 {
@@ -106,6 +108,13 @@ status launch_mma(const linear_args *a, const cuda_call *call)
     return gemm_launch(p, gemm_tile(p, call->sm_count), call->stream);
 }
 
+int takes_wgmma(const linear_args *a) { return gemm_hopper_takes(product_of(a, NULL)); }
+
+status launch_wgmma(const linear_args *a, const cuda_call *call)
+{
+    return gemm_hopper_launch(product_of(a, call), call->stream);
+}
+
 const cuda_variant<linear_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
     { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
@@ -113,6 +122,7 @@ const cuda_variant<linear_args> variants[] = {
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
     { "mma", 80, takes_16_bit, work_bytes, launch_mma },
+    { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
 };
 
 } // namespace

@@ -25,14 +25,15 @@ static inline struct tile tile_of(enum tile_name name)
 }
 
 /* Chunks of K for an image of `pixels` output pixels (of all parities together), `columns` outputs
- * and `k` terms: doubled until an image has about as many 64 x 64 tiles as fill a GPU at guidance
- * batch 2, but no chunk shorter than 40 steps, since partial sums cost a pass of their own.
- * 3x3, 1280 -> 1280: 4 at 12x8, 2 at 24x16; 1 at every larger size. */
+ * and `k` terms: doubled until an image has about 64 tiles of 192 x 160, so that guidance's two
+ * images give 128 blocks of the largest tile, but no chunk shorter than 20 steps, since partial
+ * sums cost a pass of their own (bench/roofline weighs them).
+ * 3x3: 1 at 96x64 (320 outputs), 2 at 48x32 (640), 4 at 24x16 and 16 at 12x8 (1280). */
 static inline int tile_splits(int pixels, int columns, int k)
 {
-    enum { ENOUGH_TILES = 160, SHORTEST = 40, MOST = 16 };
+    enum { ENOUGH_TILES = 60, SHORTEST = 20, MOST = 16 };
     const int steps = (k + TILE_K - 1) / TILE_K;
-    const long tiles = ((long)pixels + 63) / 64 * (((long)columns + 63) / 64);
+    const double tiles = (((double)pixels + 63) / 64) / 3 * (((double)columns + 159) / 160);
     int splits = 1;
     while (splits < MOST && tiles * splits < ENOUGH_TILES && steps / (2 * splits) >= SHORTEST)
         splits *= 2;
@@ -66,6 +67,44 @@ static inline enum tile_name tile_pick(int images, int phases, int pixels, int c
             return (enum tile_name)name;
     }
     return TILE_64X64;
+}
+
+/* ---- Hopper's kernels (gemm_hopper.cu) ------------------------------------------------------ */
+
+/* Three runs of 64 pixels a block, wherever they lie; two blocks share the weight's tile. */
+enum { HOPPER_RUN = 64, HOPPER_M = 3 * HOPPER_RUN, HOPPER_K = 64, HOPPER_CLUSTER = 2 };
+
+static inline int hopper_n(int columns) { return columns % 160 == 0 ? 160 : 128; }
+
+/* Pixels of a box's row, of an image `w` wide: whole rows where they divide a run, else the part
+ * that rows and runs have in common. */
+static inline int hopper_box_width(int w)
+{
+    int a = w, b = HOPPER_RUN;
+    if (HOPPER_RUN % w == 0)
+        return w;
+    while (b) {
+        const int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Is an image of this width made of boxes of whole swizzles? */
+static inline int hopper_width_fits(int w)
+{
+    enum { PERIOD = 8 };
+    return HOPPER_RUN % w == 0 || hopper_box_width(w) >= PERIOD;
+}
+
+/* Blocks, as tile_blocks(); a cluster's are always both there. */
+static inline long hopper_blocks(int images, int phases, int pixels, int columns, int splits)
+{
+    const long runs = (long)images * ((pixels + HOPPER_RUN - 1) / HOPPER_RUN);
+    const long per_cluster = HOPPER_CLUSTER * HOPPER_M / HOPPER_RUN;
+    const long m = (runs + per_cluster - 1) / per_cluster * HOPPER_CLUSTER;
+    return m * ((columns + hopper_n(columns) - 1) / hopper_n(columns)) * phases * splits;
 }
 
 #endif
