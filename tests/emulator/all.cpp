@@ -14,5 +14,6 @@
 #include "tests/emulator/faults.cpp"
 #include "tests/emulator/workers.cpp"
 #include "tests/emulator/memory.cpp"
+#include "tests/emulator/launch_log.cpp"
 #include "tests/emulator/streams.cpp"
 #include "tests/emulator/device.cpp"

@@ -279,12 +279,15 @@ cudaError_t cudaMemset(void *p, int byte, size_t bytes)
 cudaError_t emu_check_launch(const void *kernel, dim3 grid, dim3 block, dim3 cluster,
                              size_t shared_bytes);
 
+void emu_log_launch(const char *name, const void *kernel, dim3 block, size_t shared_bytes);
+
 cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 block, dim3 cluster,
                        size_t shared_bytes, cudaStream_t s, emu_body body)
 {
     EMU_ENTER("cudaLaunchKernel");
     if (const cudaError_t error = emu_check_launch(kernel, grid, block, cluster, shared_bytes))
         return emu_keep(error);
+    emu_log_launch(name, kernel, block, shared_bytes);
     return enqueue(the(s), [=] {
         launch g;
         g.name = name;
