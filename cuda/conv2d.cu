@@ -115,7 +115,11 @@ status launch_plain(const conv2d_args *a, const cuda_call *call)
     return product_plain(product_of(a, call), call->stream);
 }
 
-int takes_16_bit(const conv2d_args *a) { return a->dtype != DTYPE_F32; }
+/* Kernels count the weight's elements by ints. */
+int takes_16_bit(const conv2d_args *a)
+{
+    return a->dtype != DTYPE_F32 && a->weight->rows <= INT_MAX / a->weight->k;
+}
 
 int takes_few(const conv2d_args *a)
 {
@@ -135,13 +139,15 @@ status launch_mma(const conv2d_args *a, const cuda_call *call)
     return gemm_launch(p, gemm_tile(p, call->sm_count), call->stream);
 }
 
-int takes_window(const conv2d_args *a) { return window_takes(product_of(a, NULL)); }
+int takes_window(const conv2d_args *a)
+{
+    return takes_16_bit(a) && window_takes(product_of(a, NULL));
+}
 
-/* Where 128-pixel tiles fit an image badly, smaller ones that gather are better. */
 int takes_window_well(const conv2d_args *a)
 {
     const int pixels = a->weight->upsample == 2 ? a->h * a->w : a->h_out * a->w_out;
-    return takes_window(a) && a->c_out > 16 && (pixels + 127) / 128 * 128 <= pixels + pixels / 3;
+    return takes_window(a) && tile_windowed(pixels, 1, a->c, a->c2, a->c_out);
 }
 
 template <enum tile_name TILE> status launch_window(const conv2d_args *a, const cuda_call *call)

@@ -4,7 +4,7 @@
  *            the 9 taps of a tile see are copied once for 32 channels (two windows: the next one
  *            arrives while this one is read), and a tap reads them shifted: ldmatrix takes a row
  *            address from each lane, so a shift is free, and lanes whose pixel lies left or right
- *            of the image read a row of zeros.
+ *            of the image read zeros, of the bank group that their pixel would have had.
  * Layout     128 pixels of a tile follow one another. With w the width, their neighbours above and
  *            below are those w before and behind, so a window is 3 runs of 130 pixels, the runs
  *            `pitch` rows apart in shared memory: 130, or w in narrower images, where they overlap.
@@ -27,7 +27,7 @@ namespace
 template <class G, int ROWS> struct window {
     typename G::T b[G::STAGES][G::BN][G::BK]; /* outputs by terms */
     typename G::T a[2][ROWS][G::BK];          /* pixels by channels: now, next */
-    typename G::T zero[G::BK];                /* right behind `a` */
+    typename G::T zero[64];                   /* right behind `a`: a chunk for each bank group */
 };
 
 /* Rows of window between a pixel and its neighbour below. */
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(G::THREADS, 1) gemm_k3_window(const product p)
     const copier pixels(p, t);
     output_copier<G> outputs(p, t.at, begin * G::BK);
     int ahead = 0; /* tap of the next copies of outputs */
-    if (threadIdx.x < G::BK)
+    if (threadIdx.x < 64)
         s.zero[threadIdx.x] = from_f32<T>(0.0f);
     pixels.copy(begin, 0, copier::TURNS, s.a[0]);
     for (int i = 0; i < G::STAGES - 1; i++) {
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(G::THREADS, 1) gemm_k3_window(const product p)
         const int inside = ((block - begin) % 2 * ROWS + at) * G::BK + chunk_at(at, lane / 16);
         int place[G::MI]; /* elements from `first`; 16 terms on, the other chunk pair */
         for (int i = 0; i < G::MI; i++)
-            place[i] = outside >> i & 1 ? 2 * ROWS * G::BK : inside + i * 16 * G::BK;
+            place[i] = outside >> i & 1 ? 2 * ROWS * G::BK + inside % 64 : inside + i * 16 * G::BK;
         multiply<G>([&](int i, int k) { return first + (place[i] ^ k * 16); }, s.b[now], acc);
         now = now + 1 == G::STAGES ? 0 : now + 1;
         to = to + 1 == G::STAGES ? 0 : to + 1;
@@ -188,7 +188,9 @@ int window_takes(const product &p)
 
 enum tile_name window_tile(const product &p, int sm_count)
 {
-    return gemm_tile(p, sm_count) == TILE_128X128 ? TILE_128X128 : TILE_128X64;
+    const int phases = phases_of(p);
+    const int pixels = phase_size(p.h_out, phases, 0) * p.w;
+    return tile_pick_window(p.n, phases, pixels, p.columns, gemm_splits(p), sm_count);
 }
 
 status window_launch(product p, enum tile_name tile, cudaStream_t stream)

@@ -88,7 +88,11 @@ status launch_plain(const linear_args *a, const cuda_call *call)
     return product_plain(product_of(a, call), call->stream);
 }
 
-int takes_16_bit(const linear_args *a) { return a->dtype != DTYPE_F32; }
+/* Kernels count the weight's elements by ints. */
+int takes_16_bit(const linear_args *a)
+{
+    return a->dtype != DTYPE_F32 && a->weight->rows <= INT_MAX / a->weight->k;
+}
 
 int takes_few(const linear_args *a)
 {

@@ -49,24 +49,68 @@ static inline long tile_blocks(enum tile_name name, int images, int phases, int 
            splits;
 }
 
-/* For few outputs the narrow tile. Otherwise the largest tile that wastes little of its edges and
- * still gives `sm_count` multiprocessors two blocks each; 64 x 64 otherwise. */
+/* What tile `name` costs: the rounds of blocks that `sm_count` multiprocessors make, in products.
+ * Blocks that share a multiprocessor share its tensor cores, so they count as rounds. */
+static inline double tile_cost(enum tile_name name, int images, int phases, int pixels, int columns,
+                               int splits, int sm_count)
+{
+    const struct tile t = tile_of(name);
+    const long blocks = tile_blocks(name, images, phases, pixels, columns, splits);
+    return (double)((blocks + sm_count - 1) / sm_count) * t.m * t.n;
+}
+
+/* The largest tile from `smallest` on that costs at most a tenth more than the cheapest: a larger
+ * one copies fewer bytes for each product. */
+static inline enum tile_name tile_cheapest(enum tile_name smallest, int images, int phases,
+                                           int pixels, int columns, int splits, int sm_count)
+{
+    double least = 0;
+    enum tile_name pick = smallest;
+    for (int i = smallest; i < TILE_COUNT; i++) {
+        const double cost =
+            tile_cost((enum tile_name)i, images, phases, pixels, columns, splits, sm_count);
+        if (i == (int)smallest || cost < least)
+            least = cost;
+    }
+    for (int i = smallest; i < TILE_COUNT; i++)
+        if (tile_cost((enum tile_name)i, images, phases, pixels, columns, splits, sm_count) <=
+            1.1 * least)
+            pick = (enum tile_name)i;
+    return pick;
+}
+
+/* The tile of gemm.cu's kernels. `pixels`: of the largest phase of one image. */
 static inline enum tile_name tile_pick(int images, int phases, int pixels, int columns, int splits,
                                        int sm_count)
 {
-    if (columns <= 16)
-        return TILE_128X16;
-    for (int name = TILE_128X128; name > TILE_64X64; name--) {
-        const struct tile t = tile_of((enum tile_name)name);
-        const double covered =
-            (double)((pixels + t.m - 1) / t.m * t.m) * (double)((columns + t.n - 1) / t.n * t.n);
-        const double wanted =
-            (double)((pixels + 63) / 64 * 64) * (double)((columns + 63) / 64 * 64);
-        if (covered <= 1.05 * wanted && tile_blocks((enum tile_name)name, images, phases, pixels,
-                                                    columns, splits) >= 2L * sm_count)
-            return (enum tile_name)name;
-    }
-    return TILE_64X64;
+    return columns <= tile_of(TILE_128X16).n
+               ? TILE_128X16
+               : tile_cheapest(TILE_64X64, images, phases, pixels, columns, splits, sm_count);
+}
+
+/* The tile of gemm_window.cu's kernels. */
+static inline enum tile_name tile_pick_window(int images, int phases, int pixels, int columns,
+                                              int splits, int sm_count)
+{
+    return tile_cheapest(TILE_128X64, images, phases, pixels, columns, splits, sm_count);
+}
+
+/* Whether a 3x3 convolution of stride 1 runs by windows where no plan says otherwise: if they take
+ * it, and 128-pixel tiles fit the image (of one phase) well. */
+static inline int tile_windowed(int pixels, int width_kept, int c, int c2, int columns)
+{
+    return width_kept && c % TILE_K == 0 && c2 % TILE_K == 0 && columns > 16 &&
+           (pixels + 127) / 128 * 128 <= pixels + pixels / 3;
+}
+
+/* Bytes that a block copies to shared memory for TILE_K channels of all taps, 2 bytes an element.
+ * `width`: of an image's rows of pixels. */
+static inline long tile_copied_bytes(enum tile_name name, int taps, int windowed, int width)
+{
+    const struct tile t = tile_of(name);
+    const int pitch = width < t.m + 2 ? width : t.m + 2; /* window rows between neighbours below */
+    const long pixels = windowed ? 2L * pitch + t.m + 2 : (long)taps * t.m;
+    return (pixels + (long)taps * t.n) * TILE_K * 2;
 }
 
 /* ---- Hopper's kernels (gemm_hopper.cu) ------------------------------------------------------ */

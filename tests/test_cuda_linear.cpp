@@ -8,6 +8,9 @@
 #include "tests/check.h"
 #include "tests/cuda_layer.h"
 #include "tests/gpu.h"
+#ifdef GPU_EMULATOR
+#include "tests/emulator/emulator.h"
+#endif
 
 static const struct shape {
     int n, n_x, n_x2, n_residual;
@@ -85,11 +88,19 @@ static void run(struct call *call, int row, const char *why)
     dev.y = call->in_place ? (void *)dev.residual : gpu_poison(bytes);
     dev.stats = (float *)gpu_poison(stats_bytes(&a));
     gpu_force(row);
+#ifdef GPU_EMULATOR
+    (void)emu_take_stats();
+#endif
     if (cuda_linear(gpu_device(), &dev) != STATUS_OK || gpu_sync() != STATUS_OK) {
         fprintf(stderr, "%s: ", why);
         check_failed(__FILE__, __LINE__, status_text());
         return;
     }
+#ifdef GPU_EMULATOR
+    const emu_stats stats = emu_take_stats();
+    CHECK((row > 0) == (stats.ldmatrix > 0));
+    CHECK(stats.wavefronts == stats.ldmatrix); /* no bank conflict in any fragment */
+#endif
     gpu_download(a.y, dev.y, bytes);
     gpu_download(a.stats, dev.stats, stats_bytes(&a));
 }
