@@ -70,10 +70,10 @@ static __global__ void __launch_bounds__(THREADS) attention_k1_plain(const atten
             }
             __syncwarp(); /* all have read the weights */
         }
+        T *y = attention_output_at<T>(a, blockIdx.z, blockIdx.y) + (size_t)row * a.heads * a.d;
         for (int i = 0; i < OWN; i++)
             if (slice + i * 32 + lane < a.d)
-                h.y[(size_t)row * a.heads * a.d + slice + i * 32 + lane] =
-                    from_f32<T>(out[i] / sum);
+                y[slice + i * 32 + lane] = from_f32<T>(out[i] / sum);
     }
 }
 
@@ -93,6 +93,10 @@ static status launch_plain(const attention_args *a, const cuda_call *call)
 
 static const cuda_variant<attention_args> rows[] = {
     { "plain", 80, takes_any, nullptr, launch_plain },
+    { "filled", 80, attention_filled_takes, nullptr, attention_filled_launch },
+    { "mixed", 80, attention_mixed_takes, nullptr, attention_mixed_launch },
+    { "mma", 80, attention_mma_takes, nullptr, attention_mma_launch },
+    { "short", 80, attention_short_takes, nullptr, attention_short_launch },
 };
 const cuda_table<attention_args> cuda_attention_table = { "attention", rows,
                                                           sizeof rows / sizeof rows[0] };

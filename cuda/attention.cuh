@@ -15,10 +15,9 @@ struct attention_call {
     const int *step;
 };
 
-/* One head of one image; rows go on by q_stride, kv_stride and heads * d elements. */
+/* One head of one image; rows go on by q_stride and kv_stride elements. */
 template <class T> struct attention_head {
     const T *q, *k, *v;
-    T *y;
     int keys; /* those of its part, 1 .. s_kv */
 };
 
@@ -36,11 +35,18 @@ static __device__ __forceinline__ attention_head<T> attention_head_at(const atte
     h.q = (const T *)a.q + (size_t)(img % a.n_q) * a.s_q * a.q_stride + (size_t)head * a.d;
     h.k = (const T *)a.k + kv;
     h.v = (const T *)a.v + kv;
-    h.y = (T *)a.y + ((size_t)img * a.s_q * a.heads + head) * a.d;
     h.keys = !a.key_len           ? a.s_kv
              : a.len_contexts > 0 ? a.key_len[context * a.n_kv + part]
                                   : a.key_len[part];
     return h;
+}
+
+/* Where the head's first row of y begins. Asked for at a kernel's end: until then it would take two
+ * registers. */
+template <class T>
+static __device__ __forceinline__ T *attention_output_at(const attention_args &a, int img, int head)
+{
+    return (T *)a.y + ((size_t)img * a.s_q * a.heads + head) * a.d;
 }
 
 /* Keys 0 .. that - 1 are seen by query `row`. */
@@ -54,5 +60,19 @@ static __device__ __forceinline__ float attention_slope(const attention_args &a)
 {
     return a.scale * 1.44269504f;
 }
+
+/* ---- the variants outside attention.cu ------------------------------------------------------ */
+
+/* Rows that 16-byte copies can fetch: f16 or bf16, d a multiple of 8, everything aligned. */
+int attention_rows_aligned(const attention_args *a);
+
+int attention_filled_takes(const attention_args *a); /* attention_mma.cu */
+int attention_mixed_takes(const attention_args *a);
+int attention_mma_takes(const attention_args *a);
+int attention_short_takes(const attention_args *a); /* attention_short.cu */
+status attention_filled_launch(const attention_args *a, const cuda_call *call);
+status attention_mixed_launch(const attention_args *a, const cuda_call *call);
+status attention_mma_launch(const attention_args *a, const cuda_call *call);
+status attention_short_launch(const attention_args *a, const cuda_call *call);
 
 #endif

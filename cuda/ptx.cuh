@@ -138,6 +138,37 @@ PTX_FN void mma(float (&d)[M][N][4], const uint32_t (&a)[M][4], const uint32_t (
 }
 #undef PTX_MMA
 
+#define PTX_MMA(type)                                                                              \
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32." type "." type ".f32 "                     \
+                 "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"                             \
+                 : "+f"(d[i][j][0]), "+f"(d[i][j][1]), "+f"(d[i][j][2]), "+f"(d[i][j][3])          \
+                 : "r"(a[i][0]), "r"(a[i][1]), "r"(b[j]))
+
+/* The same with a 16x8 and b 8x8, m16n8k8: what mma() does when the other registers of a and b are
+ * zero. */
+template <class T, int M, int N>
+PTX_FN void mma_k8(float (&d)[M][N][4], const uint32_t (&a)[M][2], const uint32_t (&b)[N] PTX_SITE)
+{
+#ifdef GPU_EMULATOR
+    uint32_t whole_a[M][4] = {}, whole_b[N][2] = {};
+    for (int i = 0; i < M; i++)
+        memcpy(whole_a[i], a[i], sizeof a[i]);
+    for (int j = 0; j < N; j++)
+        whole_b[j][0] = b[j];
+    emu_mma_16816(&d[0][0][0], &whole_a[0][0], &whole_b[0][0], M, N, ptx_is_bf16<T>::value, site);
+#else
+#pragma unroll
+    for (int i = 0; i < M; i++)
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            if (ptx_is_bf16<T>::value)
+                PTX_MMA("bf16");
+            else
+                PTX_MMA("f16");
+#endif
+}
+#undef PTX_MMA
+
 /* ---- cp.async
  * ------------------------------------------------------------------------------------ */
 

@@ -1,1 +1,1 @@
-miku_kernel_test(attention KERNELS cuda/attention.cu)
+miku_kernel_test(attention KERNELS cuda/attention.cu cuda/attention_mma.cu cuda/attention_short.cu)
