@@ -83,3 +83,5 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/cuda/weight.cu)
     miku_device_test(op_small ORDERS)
     miku_device_test(op_weight ORDERS)
 endif()
+miku_device_test(op_norms)
+miku_device_test(op_attention NO_CHECKED) # emulator_attention_checked checks the kernels

@@ -24,10 +24,10 @@ struct shape {
 
 static const struct shape shapes[] = {
     { 2, 2, 2, 2, 40, 96, 200, PACKED_QKV, 0, 1, 0, 0, "first level, s_q and s_kv told apart" },
-    { 1, 1, 1, 8, 40, 384, 384, PACKED_QKV, 0, 1, 0, 0, "self-attention, heads of 40" },
-    { 1, 1, 1, 2, 80, 100, 300, APART, 0, 1, 0, 0, "heads of 80, a tile cut short" },
+    { 1, 1, 1, 2, 40, 192, 384, PACKED_QKV, 0, 1, 0, 0, "self-attention, heads of 40" },
+    { 1, 1, 1, 2, 80, 50, 300, APART, 0, 1, 0, 0, "heads of 80, a tile cut short" },
     { 1, 1, 1, 2, 160, 96, 96, PACKED_QKV, 0, 1, 0, 0, "heads of 160" },
-    { 1, 1, 1, 1, 512, 130, 130, PACKED_QKV, 0, 1, 0, 0, "the decoder's one head of 512" },
+    { 1, 1, 1, 1, 512, 40, 130, PACKED_QKV, 0, 1, 0, 0, "the decoder's one head of 512" },
     { 2, 2, 2, 8, 40, 50, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention" },
     { 1, 1, 1, 12, 64, 77, 77, PACKED_QKV, 1, 1, 0, 0, "text encoder: causal" },
     { 4, 2, 2, 2, 40, 20, 154, PACKED_KV, 0, 1, 1, 0, "queries shared, parts of unequal length" },
@@ -193,7 +193,7 @@ static void *images(struct ops *ops, enum dtype dtype, const void *shape, int n,
 static void an_image_does_not_depend_on_its_batch(enum dtype dtype)
 {
     static const struct shape places[] = {
-        { 1, 1, 1, 2, 40, 150, 300, PACKED_QKV, 0, 1, 0, 0, "self-attention" },
+        { 1, 1, 1, 2, 40, 70, 150, PACKED_QKV, 0, 1, 0, 0, "self-attention" },
         { 1, 1, 1, 2, 64, 77, 77, PACKED_QKV, 1, 1, 0, 0, "causal" },
         { 1, 1, 1, 3, 8, 20, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention" },
     };

@@ -22,13 +22,13 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    { 2, 2, 0, 24 * 16, 320, 0, 32, 1, 1e-5f, 0, 0, "UNet, first level" },
-    { 2, 2, 0, 24 * 16, 320, 0, 32, 1, 1e-5f, 1, 0, "the same with statistics" },
+    { 2, 2, 0, 12 * 16, 320, 0, 32, 1, 1e-5f, 0, 0, "UNet, first level" },
+    { 2, 2, 0, 12 * 16, 320, 0, 32, 1, 1e-5f, 1, 0, "the same with statistics" },
     { 2, 2, 0, 8 * 12, 1280, 0, 32, 0, 1e-6f, 1, 1, "transformer of the lowest level, in place" },
     { 2, 2, 2, 100, 640, 320, 32, 1, 1e-5f, 3, 0, "skip connection: groups across the seam" },
     { 2, 2, 2, 100, 1280, 640, 32, 1, 1e-5f, 1, 0, "skip connection, half the statistics" },
     { 1, 1, 1, 100, 640, 320, 32, 1, 1e-5f, 2, 0, "skip connection, the other half" },
-    { 1, 1, 0, 64 * 64, 128, 0, 32, 1, 1e-6f, 0, 0, "decoder" },
+    { 1, 1, 0, 40 * 40, 64, 0, 32, 1, 1e-6f, 0, 0, "decoder" },
     { 6, 2, 3, 65, 24, 8, 4, 0, 1e-6f, 3, 0, "an n each, a tile and one pixel" },
     { 3, 3, 0, 77, 96, 0, 32, 1, 1e-6f, 0, 0, "odd group width, odd pixel count" },
     { 1, 1, 0, 1, 32, 0, 32, 1, 1e-5f, 0, 0, "one value a group: variance is 0" },
