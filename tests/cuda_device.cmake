@@ -17,10 +17,10 @@ endif()
 set(device_test_sources check.c device.c device_cuda.c)
 list(TRANSFORM device_test_sources PREPEND ${PROJECT_SOURCE_DIR}/tests/)
 
-# miku_device_test(NAME [ORDERS] [SOURCES files...] [ROOMS rooms...] [TIMEOUT seconds])
+# miku_device_test(NAME [ORDERS] [NO_CHECKED] [SOURCES files...] [ROOMS rooms...] [TIMEOUT seconds])
 # builds tests/test_NAME.c over the CUDA device and the definitions, and registers
-#   emulator_NAME_forward, _reverse, _random   fast, in three orders; only the first without ORDERS
-#   emulator_NAME_checked
+#   emulator_NAME_forward, _reverse, _random   fast, in three orders; only the last without ORDERS
+#   emulator_NAME_checked                      unless NO_CHECKED
 #   device_NAME                                on a GPU; skipped where there is none
 function(miku_device_test name)
     cmake_parse_arguments(TEST "ORDERS;NO_CHECKED" "TIMEOUT" "SOURCES;ROOMS" ${ARGN})
@@ -34,6 +34,9 @@ function(miku_device_test name)
     if(MIKU_EMULATED)
         set(kinds fast checked)
     endif()
+    if(TEST_NO_CHECKED)
+        list(REMOVE_ITEM kinds checked)
+    endif()
     foreach(kind ${kinds})
         set(target emulator_${name}_${kind})
         add_executable(${target} ${sources} ${definitions})
@@ -45,7 +48,7 @@ function(miku_device_test name)
         set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
     endforeach()
     if(MIKU_EMULATED)
-        set(orders forward)
+        set(orders random)
         if(TEST_ORDERS)
             set(orders forward reverse random)
         endif()
@@ -78,10 +81,43 @@ set(wrapped malloc calloc realloc aligned_alloc) # counted by tests/device.c
 list(TRANSFORM wrapped PREPEND "-Wl,--wrap=")
 file(GLOB definitions CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/ref/ref_*.c)
 
-miku_device_test(op_sampler_step ORDERS)
-if(EXISTS ${PROJECT_SOURCE_DIR}/cuda/weight.cu)
-    miku_device_test(op_small ORDERS)
-    miku_device_test(op_weight ORDERS)
+foreach(op small sampler_step weight)
+    miku_device_test(op_${op} ORDERS)
+endforeach()
+# Their kernels have tests of their own with more shapes, in all orders and checked.
+foreach(op conv2d linear norms attention)
+    miku_device_test(op_${op} NO_CHECKED)
+endforeach()
+
+# Whole pictures: the library with the emulated device in it, its pipeline compiled to know of one.
+if(MIKU_EMULATED AND TARGET miku_cpu)
+    get_target_property(pipeline_sources miku_pipeline SOURCES)
+    get_target_property(pipeline_dir miku_pipeline SOURCE_DIR)
+    list(TRANSFORM pipeline_sources PREPEND ${pipeline_dir}/)
+    add_library(emulated_pipeline OBJECT ${pipeline_sources})
+    set_source_files_properties(${pipeline_dir}/file.c TARGET_DIRECTORY emulated_pipeline
+        PROPERTIES COMPILE_DEFINITIONS _XOPEN_SOURCE=700) # realpath
+    target_compile_definitions(emulated_pipeline PRIVATE MIKU_CPU=1 MIKU_CUDA=1
+        MIKU_CUDA_BUILD="emulated" MIKU_VERSION="${PROJECT_VERSION}"
+        MIKU_COMPILER="${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+    target_link_libraries(emulated_pipeline PUBLIC miku_options PkgConfig::CJSON PkgConfig::CRYPTO
+        PkgConfig::PNG PkgConfig::UTF8PROC PkgConfig::ZLIB Threads::Threads)
+    get_property(emulated_rooms GLOBAL PROPERTY MIKU_ROOMS)
+    list(REMOVE_ITEM emulated_rooms miku_pipeline miku_cuda)
 endif()
-miku_device_test(op_norms)
-miku_device_test(op_attention NO_CHECKED) # emulator_attention_checked checks the kernels
+
+# miku_emulated_program(NAME SOURCES files...) builds a test over the whole library on emulated CUDA.
+function(miku_emulated_program name)
+    add_executable(${name} ${ARGN})
+    target_compile_definitions(${name} PRIVATE TEST_ON_EMULATOR=1
+        TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE miku_options emulated_pipeline ${emulated_rooms}
+        emulated_cuda_fast PkgConfig::CMOCKA)
+    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+endfunction()
+
+if(TARGET emulated_pipeline)
+    miku_emulated_program(emulator_pipeline ${PROJECT_SOURCE_DIR}/tests/test_cuda_pipeline.c)
+    add_test(NAME emulator_pipeline COMMAND emulator_pipeline)
+    set_tests_properties(emulator_pipeline PROPERTIES LABELS emulator TIMEOUT 600)
+endif()

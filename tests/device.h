@@ -22,6 +22,10 @@ extern enum dtype device_opened_for; /* by the last device_open() */
  * usual. On emulated CUDA they are seeds of a random order; nothing elsewhere. */
 void device_schedule(int k);
 
+/* Products in one call that a test may ask for: all there are, or what takes emulated kernels a
+ * fraction of a second (larger shapes have kernel tests of their own there). */
+double device_products_most(void);
+
 /* 1 if what the C library's heap holds says something of the device: not so if it is emulated. */
 int device_keeps_heap(void);
 

@@ -121,9 +121,13 @@ void device_schedule(int k)
     emu_set.seed = k > 0 ? (uint64_t)k : usual.seed;
 }
 
+double device_products_most(void) { return 6e6; }
+
 int device_keeps_heap(void) { return 0; }
 #else
 void device_schedule(int k) { (void)k; }
+
+double device_products_most(void) { return 1e18; }
 
 int device_keeps_heap(void) { return 1; }
 #endif

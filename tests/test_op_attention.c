@@ -161,7 +161,10 @@ static void equals_its_definition(enum dtype dtype)
 {
     struct ops *ops = device_open(dtype, 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
+        const struct shape *s = &shapes[i];
         struct call call;
+        if (2.0 * s->n * s->heads * s->d * s->s_q * s->s_kv > device_products_most())
+            continue;
         make(&call, dtype, &shapes[i], NULL);
         double *want = test_alloc(call.y_count * sizeof *want);
         ref_attention(&call.host, call.step, want);

@@ -136,6 +136,9 @@ static void check_shape(struct ops *ops, enum dtype dtype, const struct shape *s
 static void equals_its_definition(enum dtype dtype)
 {
     for (size_t i = 0; i < COUNT(shapes); i++) {
+        const struct shape *s = &shapes[i];
+        if ((double)s->n * s->s * (s->in + s->in2) * s->out * s->parts > device_products_most())
+            continue;
         struct ops *ops = device_open(dtype, 2);
         check_shape(ops, dtype, &shapes[i]);
         test_release();
