@@ -259,9 +259,9 @@ MIKU_API struct miku_difference miku_compare(const uint8_t *a, const uint8_t *b,
                                              int height);
 
 /* Draws `count` pictures side by side, each scaled down to the smallest height, as one RGB picture
- * (free() it). */
-MIKU_API status miku_sheet(const struct miku_picture *pictures, size_t count, uint8_t **rgb,
-                           int *width, int *height);
+ * (free() it). captions [count]: lines of text under each, cut off at its width; null: none. */
+MIKU_API status miku_sheet(const struct miku_picture *pictures, const char *const *captions,
+                           size_t count, uint8_t **rgb, int *width, int *height);
 
 /* Writes bytes to a file that appears whole or not at all. */
 MIKU_API status miku_file_write(const char *path, const void *bytes, size_t count);

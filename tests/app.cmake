@@ -1,4 +1,5 @@
 set(app_image_sources
+    ${PROJECT_SOURCE_DIR}/host/pipeline/caption.c
     ${PROJECT_SOURCE_DIR}/host/pipeline/compare.c
     ${PROJECT_SOURCE_DIR}/host/pipeline/file.c
     ${PROJECT_SOURCE_DIR}/host/pipeline/latin.c
@@ -7,7 +8,7 @@ set(app_image_sources
     ${PROJECT_SOURCE_DIR}/host/pipeline/sheet.c)
 
 miku_test(test_image ROOMS base SOURCES ${app_image_sources}
-    LIBS PkgConfig::PNG PkgConfig::UTF8PROC)
+    LIBS PkgConfig::PNG PkgConfig::UTF8PROC PkgConfig::ZLIB)
 set_source_files_properties(${PROJECT_SOURCE_DIR}/host/pipeline/file.c
     PROPERTIES COMPILE_DEFINITIONS _XOPEN_SOURCE=700) # realpath
 
@@ -27,5 +28,5 @@ endforeach()
 
 miku_fuzz(fuzz_png ROOMS base SOURCES ${app_image_sources})
 if(TARGET fuzz_png)
-    target_link_libraries(fuzz_png PRIVATE PkgConfig::PNG PkgConfig::UTF8PROC)
+    target_link_libraries(fuzz_png PRIVATE PkgConfig::PNG PkgConfig::UTF8PROC PkgConfig::ZLIB)
 endif()

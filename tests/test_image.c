@@ -303,7 +303,7 @@ static void a_sheet_lays_pictures_beside_each_other(void **state)
         big[i] = (uint8_t)(i / 3 % 2 == 0 ? 0 : 100); /* columns of 0 and 100: halved, 50 */
     const struct miku_picture pictures[] = { { .width = 2, .height = 2, .rgb = small },
                                              { .width = 4, .height = 4, .rgb = big } };
-    assert_int_equal(miku_sheet(pictures, 2, &rgb, &width, &height), STATUS_OK);
+    assert_int_equal(miku_sheet(pictures, NULL, 2, &rgb, &width, &height), STATUS_OK);
     assert_int_equal(width, 2 + 8 + 2);
     assert_int_equal(height, 2);
     const uint8_t want[] = { 10, 10, 255, 255, 255, 255, 255, 255, 255, 255, 50, 50 };
@@ -311,8 +311,56 @@ static void a_sheet_lays_pictures_beside_each_other(void **state)
         for (int x = 0; x < 12; x++)
             assert_int_equal(rgb[(y * 12 + x) * 3], want[x]);
     free(rgb);
-    assert_int_equal(miku_sheet(pictures, 0, &rgb, &width, &height), STATUS_MISUSE);
+    assert_int_equal(miku_sheet(pictures, NULL, 0, &rgb, &width, &height), STATUS_MISUSE);
     assert_null(rgb);
+}
+
+/* How many pixels of a rectangle are not white. */
+static int ink(const uint8_t *rgb, int stride, int x0, int x1, int y0, int y1)
+{
+    int count = 0;
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++)
+            count += rgb[(y * stride + x) * 3] != 255;
+    return count;
+}
+
+static void captions_stand_under_their_pictures(void **state)
+{
+    (void)state;
+    enum { W = 100, H = 10, GAP = 8 };
+    static uint8_t white[W * H * 3];
+    uint8_t *rgb, *other;
+    int width, height, again;
+    memset(white, 255, sizeof white);
+    const struct miku_picture pictures[] = { { .width = W, .height = H, .rgb = white },
+                                             { .width = W, .height = H, .rgb = white } };
+    const char *captions[] = { "M\nMMMM", "" }, *wide[] = { "", "MMMMMMMMMMMMMMMMMMMMMMMMMMMMM" };
+    assert_int_equal(miku_sheet(pictures, captions, 2, &rgb, &width, &height), STATUS_OK);
+    assert_int_equal(width, W + GAP + W);
+    const int line = (height - H - 8) / 2; /* 4 pixels above and below */
+    assert_true(line > 8);
+    assert_int_equal(ink(rgb, width, 0, width, 0, H + 4), 0);
+    const int first = ink(rgb, width, 0, W, H + 4, H + 4 + line);
+    assert_true(first > 10);
+    assert_int_equal(ink(rgb, width, 0, W, H + 4 + line, height), 4 * first);
+    assert_int_equal(ink(rgb, width, W, width, 0, height), 0);
+    free(rgb);
+
+    /* Cut off at the picture's edge; what is no ASCII is one "?". */
+    assert_int_equal(miku_sheet(pictures, wide, 2, &rgb, &width, &again), STATUS_OK);
+    assert_int_equal(again, height - line);
+    assert_int_equal(ink(rgb, width, 0, W + GAP, 0, again), 0);
+    assert_int_equal(ink(rgb, width, W + GAP, width, H, again), W / 7 * first);
+    free(rgb);
+    const char *foreign[] = { "\xe5\x88\x9d", "" }, *mark[] = { "?", "" };
+    assert_int_equal(miku_sheet(pictures, foreign, 2, &rgb, &width, &height), STATUS_OK);
+    assert_int_equal(miku_sheet(pictures, mark, 2, &other, &width, &again), STATUS_OK);
+    assert_int_equal(height, again);
+    assert_memory_equal(rgb, other, (size_t)width * (size_t)height * 3);
+    assert_true(ink(rgb, width, 0, width, 0, height) > 5);
+    free(other);
+    free(rgb);
 }
 
 int main(void)
@@ -328,6 +376,7 @@ int main(void)
         cmocka_unit_test(a_chunk_longer_than_its_file_is_refused_before_memory_is_asked),
         cmocka_unit_test(differences_are_measured),
         cmocka_unit_test(a_sheet_lays_pictures_beside_each_other),
+        cmocka_unit_test(captions_stand_under_their_pictures),
     };
     const struct CMUnitTest files[] = {
         cmocka_unit_test(a_written_file_has_its_bytes_and_nothing_else_is_left),

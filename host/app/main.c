@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/app/contact_sheet.h"
 #include "host/app/jobs.h"
 #include "host/app/options.h"
 #include "host/app/outputs.h"
-#include "host/app/place.h"
 #include "host/app/preview.h"
 #include "host/app/replay.h"
 #include "host/app/run.h"
@@ -202,34 +202,10 @@ static status run_all(struct session *s, struct run_outcome *outcome)
 
 /* ---- afterwards -------------------------------------------------------------------------- */
 
-static status write_sheet(const struct session *s)
-{
-    struct miku_picture *made = calloc(s->jobs.count, sizeof *made);
-    char *path = place_join(s->options->out, "sheet.png");
-    uint8_t *rgb = NULL;
-    int width, height;
-    size_t count = 0;
-    for (size_t i = 0; made != NULL && i < s->jobs.count; i++)
-        if (s->kept[i].made)
-            made[count++] = s->kept[i].picture;
-    status result = made == NULL || path == NULL ? status_fail(STATUS_NO_MEMORY, "sheet: no memory")
-                                                 : STATUS_OK;
-    if (result == STATUS_OK && count > 0)
-        result = miku_sheet(made, count, &rgb, &width, &height);
-    if (result == STATUS_OK && count > 0)
-        result = miku_png_write(path, rgb, width, height, NULL, NULL);
-    if (result == STATUS_OK && count > 0)
-        say_result("%s  %zu pictures side by side", path, count);
-    free(rgb);
-    free(path);
-    free(made);
-    return result;
-}
-
 static status finish(const struct session *s)
 {
     if (s->options->mode == MODE_ALL)
-        return write_sheet(s);
+        return contact_sheet(s->options, s->kept, s->jobs.count);
     if (s->options->mode == MODE_REPLAY && s->replay.rgb != NULL && s->kept[0].made)
         return replay_compare(&s->replay, s->options, &s->kept[0].picture);
     return STATUS_OK;

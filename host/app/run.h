@@ -10,7 +10,7 @@
 /* The first picture of each job, for a sheet or a comparison: sized and kept by whoever asks. */
 struct run_kept {
     struct miku_picture picture; /* width, height and rgb are good */
-    char *label;
+    char *caption;               /* lines */
     int made;
 };
 

@@ -1,6 +1,7 @@
 /* host/app/run_one.c - one configuration: its pictures to files, its times to the results. */
 #include "host/app/run_one.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,23 @@ static status no_memory(void) { return status_fail(STATUS_NO_MEMORY, "run: no me
 
 /* ---- pictures ---------------------------------------------------------------------------- */
 
+/* "case 2 / AOM3 / Euler a, 20 steps / seed 5", a line each. */
+static char *write_caption(const struct runs *r, const struct miku_picture *picture)
+{
+    char text[512];
+    const struct miku_request *request = &r->configuration->request;
+    snprintf(text, sizeof text, "%s\n%s\n%s, %d steps\nseed %" PRIu64, r->configuration->label,
+             request->model == NULL ? "" : request->model,
+             request->sampler == NULL ? "" : request->sampler, request->steps, picture->seed);
+    return text_keep(text, strlen(text));
+}
+
 static status keep(struct runs *r, const struct miku_picture *picture)
 {
     const size_t bytes = (size_t)picture->width * (size_t)picture->height * 3;
     uint8_t *rgb = malloc(bytes);
-    r->kept->label = text_keep(r->configuration->label, strlen(r->configuration->label));
-    if (rgb == NULL || r->kept->label == NULL) {
+    r->kept->caption = write_caption(r, picture);
+    if (rgb == NULL || r->kept->caption == NULL) {
         free(rgb);
         return no_memory();
     }

@@ -209,7 +209,7 @@ void run_kept_free(struct run_kept *kept, size_t count)
 {
     for (size_t i = 0; kept != NULL && i < count; i++) {
         free((void *)kept[i].picture.rgb);
-        free(kept[i].label);
+        free(kept[i].caption);
     }
     free(kept);
 }

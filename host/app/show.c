@@ -152,6 +152,7 @@ status show_version(void)
     say_result("mikubench-cuda %s", miku_version());
     say_result("built with");
     say_lines(miku_build());
+    say_lines(MIKU_LIBRARIES);
     say_result("devices");
     say_lines(devices);
     free(devices);

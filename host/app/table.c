@@ -33,7 +33,8 @@ void table_fit(const char *text, int width, char *out)
         utf8proc_int32_t point;
         const utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &point);
         const int wide = step > 0 ? utf8proc_charwidth(point) : 1;
-        if (columns + wide > width)
+        const int most = 4 * width; /* marks without a width of their own end somewhere */
+        if (columns + wide > width || at - text + (step > 0 ? step : 1) > most)
             break;
         columns += wide;
         at += step > 0 ? step : 1;
@@ -44,7 +45,7 @@ void table_fit(const char *text, int width, char *out)
     const size_t bytes = (size_t)((fits ? at : cut) - text);
     memcpy(out, text, bytes);
     const int used = fits ? columns : cut_columns + 3;
-    snprintf(out + bytes, (size_t)(width + 4), "%s%*s", fits ? "" : "...", width - used, "");
+    snprintf(out + bytes, (size_t)width + 1, "%s%*s", fits ? "" : "...", width - used, "");
 }
 
 static double median_of(const struct series *series)
@@ -71,7 +72,7 @@ static void write_spread(const struct series *series, char line[16])
 
 static void say_row(const struct measured *m)
 {
-    char label[4 * LABEL + 1], cell[6][16], spread[16], line[256];
+    char label[5 * LABEL + 1], cell[6][16], spread[16], line[256];
     const char *name = m->configuration->label[0] == 0 ? "prompt" : m->configuration->label;
     const double value[] = { median_of(&m->stage[STAGE_LOAD]),
                              median_of(&m->stage[STAGE_ENCODE]),
@@ -144,7 +145,7 @@ static void say_doubts(const struct measured *m)
 
 static void say_operator(const struct measured *m, const struct work *w)
 {
-    char name[4 * LABEL + 1], cell[4][16], share[16] = "-", line[256];
+    char name[5 * LABEL + 1], cell[4][16], share[16] = "-", line[256];
     int compute = 0;
     const int timed = w->total_ms > 0;
     table_fit(w->name, LABEL, name);

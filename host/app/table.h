@@ -15,7 +15,8 @@ void table_say(const struct results *results);
 void table_number(double value, int width, char *line);
 
 /* `text` in exactly `width` columns of a terminal, cut with "..." or filled with blanks.
- * out  [4 * width + 1]: a column can be a character of four bytes */
+ * width  at least 3
+ * out    [5 * width + 1]: a column can be a character of four bytes */
 void table_fit(const char *text, int width, char *out);
 
 #endif

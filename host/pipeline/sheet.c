@@ -1,10 +1,11 @@
-/* host/pipeline/sheet.c - pictures side by side. */
+/* host/pipeline/sheet.c - pictures side by side, with captions. */
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/mikubench.h"
+#include "host/pipeline/caption.h"
 
 enum { GAP = 8, PAPER = 255 }; /* pixels between two pictures, and their grey */
 
@@ -47,34 +48,95 @@ static void draw(const struct miku_picture *from, int width, int height, uint8_t
                     to + (size_t)y * stride + (size_t)x * 3);
 }
 
-status miku_sheet(const struct miku_picture *pictures, size_t count, uint8_t **rgb, int *width,
-                  int *height)
+/* ---- captions ---------------------------------------------------------------------------- */
+
+enum { MARGIN = 4, COLUMNS = 24 }; /* pixels above and below the text; a usual line's characters */
+
+static int count_lines(const char *const *captions, size_t count)
 {
-    *rgb = NULL;
-    if (count == 0)
-        return status_fail(STATUS_MISUSE, "sheet: no pictures");
-    int low = INT_MAX;
+    int most = 0;
+    for (size_t i = 0; captions != NULL && i < count; i++) {
+        int lines = captions[i][0] != 0;
+        for (const char *at = captions[i]; *at != 0; at++)
+            lines += *at == '\n';
+        most = lines > most ? lines : most;
+    }
+    return most;
+}
+
+/* The lines of one caption into a column of the sheet. */
+static void write_lines(const struct caption_font *font, const char *text, int width, uint8_t *to,
+                        size_t stride)
+{
+    char line[256];
+    for (; *text != 0; to += (size_t)caption_height(font) * stride) {
+        const size_t length = strcspn(text, "\n");
+        const size_t kept = length < sizeof line - 1 ? length : sizeof line - 1;
+        memcpy(line, text, kept);
+        line[kept] = 0;
+        caption_draw(font, line, width, to, stride);
+        text += length + (text[length] == '\n');
+    }
+}
+
+/* ---- the sheet --------------------------------------------------------------------------- */
+
+struct layout {
+    int height, below; /* of the pictures; of the captions */
+    size_t width, stride;
+};
+
+static status lay_out(const struct miku_picture *pictures, const char *const *captions,
+                      size_t count, struct layout *l, struct caption_font **font)
+{
+    int low = INT_MAX, narrow = INT_MAX;
     for (size_t i = 0; i < count; i++)
         low = pictures[i].height < low ? pictures[i].height : low;
     size_t wide = (count - 1) * GAP;
-    for (size_t i = 0; i < count; i++)
-        wide += (size_t)scaled_width(&pictures[i], low);
+    for (size_t i = 0; i < count; i++) {
+        const int width = scaled_width(&pictures[i], low);
+        narrow = width < narrow ? width : narrow;
+        wide += (size_t)width;
+    }
     if (wide > INT_MAX / 4 || low < 1)
         return status_fail(STATUS_MISUSE, "sheet: %zu pixels wide, %d high", wide, low);
+    *l = (struct layout){ .height = low, .width = wide, .stride = wide * 3 };
+    const int lines = count_lines(captions, count);
+    if (lines == 0)
+        return STATUS_OK;
+    TRY(caption_font_open(narrow, COLUMNS, font));
+    l->below = 2 * MARGIN + lines * caption_height(*font);
+    return STATUS_OK;
+}
 
-    const size_t stride = wide * 3, bytes = stride * (size_t)low;
+status miku_sheet(const struct miku_picture *pictures, const char *const *captions, size_t count,
+                  uint8_t **rgb, int *width, int *height)
+{
+    struct layout l = { 0 };
+    struct caption_font *font = NULL;
+    *rgb = NULL;
+    if (count == 0)
+        return status_fail(STATUS_MISUSE, "sheet: no pictures");
+    TRY(lay_out(pictures, captions, count, &l, &font));
+    const size_t bytes = l.stride * (size_t)(l.height + l.below);
     uint8_t *sheet = malloc(bytes);
-    if (sheet == NULL)
+    if (sheet == NULL) {
+        caption_font_close(font);
         return status_fail(STATUS_NO_MEMORY, "sheet: %zu bytes asked", bytes);
+    }
     memset(sheet, PAPER, bytes);
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        const int w = scaled_width(&pictures[i], low);
-        draw(&pictures[i], w, low, sheet + at * 3, stride);
+        const int w = scaled_width(&pictures[i], l.height);
+        draw(&pictures[i], w, l.height, sheet + at * 3, l.stride);
+        if (font != NULL)
+            write_lines(font, captions[i], w,
+                        sheet + (size_t)(l.height + MARGIN) * l.stride + at * 3, l.stride);
         at += (size_t)w + GAP;
     }
+    caption_font_close(font);
     *rgb = sheet;
-    *width = (int)wide;
-    *height = low;
+    *width = (int)l.width;
+    *height = l.height + l.below;
     return STATUS_OK;
 }
