@@ -18,13 +18,13 @@ static status no_memory(void) { return status_fail(STATUS_NO_MEMORY, "run: no me
 
 /* ---- pictures ---------------------------------------------------------------------------- */
 
-/* "case 2 / AOM3 / Euler a, 20 steps / seed 5", a line each. */
+/* "case 2, AOM3", the sampler, steps, seed: a line each. */
 static char *write_caption(const struct runs *r, const struct miku_picture *picture)
 {
     char text[512];
     const struct miku_request *request = &r->configuration->request;
-    snprintf(text, sizeof text, "%s\n%s\n%s, %d steps\nseed %" PRIu64, r->configuration->label,
-             request->model == NULL ? "" : request->model,
+    snprintf(text, sizeof text, "%s%s%s\n%s\n%d steps\nseed %" PRIu64, r->configuration->label,
+             request->model == NULL ? "" : ", ", request->model == NULL ? "" : request->model,
              request->sampler == NULL ? "" : request->sampler, request->steps, picture->seed);
     return text_keep(text, strlen(text));
 }
