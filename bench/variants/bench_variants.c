@@ -1,0 +1,405 @@
+/* bench/variants/bench_variants.c - every variant of every operator at the shapes that the networks
+ * really ask for, on a CUDA device.
+ *
+ *   bench_variants [--precision fp16|bf16|fp32] [--size 512x768] [--batch N] [--runs N] [--inner N]
+ *                  [--op NAME] [--ceiling SIDE] [--json FILE]
+ *
+ * The shapes come from the networks themselves (bench/record). Each variant's result is held to the
+ * plainest one's before the clock starts. A run is `inner` calls on warm caches, timed by the
+ * device's own events; printed are the median, p10 and p90 of a call, the rate, the percentage of
+ * the device's ceiling (a product of `side`^3, measured first), and a hash of the result. `*` marks
+ * what the device picks itself.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "bench/record/again.h"
+#include "bench/record/networks.h"
+#include "cuda/cuda.h"
+#include "host/base/statistics.h"
+
+enum { MOST_RUNS = 1000, MOST_VARIANTS = 64 };
+
+static const double most_error = 2e-2; /* relative L2: a wrong kernel is far beyond, bf16 within */
+
+struct options {
+    enum dtype dtype;
+    int width, height, n, runs, inner, side;
+    const char *op, *json;
+};
+
+struct bench {
+    struct options options;
+    struct ops *ops;
+    double ceiling_tflops; /* of a large product in the same precision */
+    cJSON *rows;
+};
+
+/* Multiplications and additions of the definition. */
+static double flops_of(const struct recorded *r)
+{
+    const double out = (double)r->n * r->h_out * r->w_out * r->out;
+    switch (r->kind) {
+    case RECORDED_CONV:
+        return 2 * out * r->kernel * r->kernel * (r->c + r->c2);
+    case RECORDED_LINEAR:
+        return 2 * out * (r->geglu ? 2 : 1) * (r->c + r->c2);
+    case RECORDED_ATTENTION:
+        return 4 * out * r->s_kv;
+    default:
+        return 0;
+    }
+}
+
+static void name_shape(const struct recorded *r, char *text, size_t size)
+{
+    switch (r->kind) {
+    case RECORDED_CONV:
+        snprintf(text, size, "n%d %dx%d %dx%d %d+%d->%d%s%s", r->n, r->kernel, r->kernel, r->h_out,
+                 r->w_out, r->c, r->c2, r->out, r->stride == 2 ? " s2" : "",
+                 r->upsample == 2 ? " up" : "");
+        break;
+    case RECORDED_LINEAR:
+        snprintf(text, size, "n%d %d %d+%d->%d%s", r->n, r->w_out, r->c, r->c2, r->out,
+                 r->geglu ? " geglu" : "");
+        break;
+    case RECORDED_ATTENTION:
+        snprintf(text, size, "n%d %dx%d %d heads of %d", r->n, r->w_out, r->s_kv, r->heads, r->d);
+        break;
+    default:
+        snprintf(text, size, "n%d %dx%d+%d", r->n, r->w_out, r->c, r->c2);
+    }
+}
+
+/* ---- one variant ------------------------------------------------------------------------- */
+
+static uint64_t hash_of(const unsigned char *data, size_t bytes)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ data[i]) * 1099511628211u;
+    return hash;
+}
+
+/* ||a - b|| / ||b||; infinity if either holds what is not finite. */
+static double distance(const void *a, const void *b, enum dtype dtype, size_t bytes)
+{
+    enum { PIECE = 4096 };
+    const size_t size = dtype_size(dtype), count = bytes / size;
+    double apart = 0, all = 0;
+    float x[PIECE], y[PIECE];
+    for (size_t i = 0; i < count; i += PIECE) {
+        const size_t part = count - i < PIECE ? count - i : PIECE;
+        dtype_to_f32((const char *)a + i * size, dtype, part, x);
+        dtype_to_f32((const char *)b + i * size, dtype, part, y);
+        for (size_t j = 0; j < part; j++) {
+            apart += (double)(x[j] - y[j]) * (x[j] - y[j]);
+            all += (double)y[j] * y[j];
+        }
+    }
+    return isfinite(apart) && isfinite(all) ? sqrt(apart / (all > 0 ? all : 1)) : INFINITY;
+}
+
+/* A call's time in microseconds, `runs` of them. */
+static status time_runs(struct bench *b, struct again *again, double *us)
+{
+    struct ops *ops = b->ops;
+    const struct span *span;
+    size_t count, seen = 0;
+    for (int i = 0; i < b->options.inner; i++)
+        TRY(again_run(again));
+    ops->spans_clear(ops);
+    for (int run = 0; run < b->options.runs; run++) {
+        ops->span_begin(ops, SPAN_STAGE, "run");
+        status result = STATUS_OK;
+        for (int i = 0; i < b->options.inner && result == STATUS_OK; i++)
+            result = again_run(again);
+        ops->span_end(ops);
+        TRY(result);
+    }
+    TRY(ops->spans_read(ops, &span, &count));
+    for (size_t i = 0; i < count && seen < (size_t)b->options.runs; i++)
+        if (span[i].level == SPAN_STAGE)
+            us[seen++] = (span[i].end_ms - span[i].begin_ms) * 1e3 / b->options.inner;
+    return STATUS_OK;
+}
+
+struct measured {
+    struct summary us;
+    double error; /* from the plainest variant */
+    uint64_t hash;
+};
+
+/* What is to be equalled: made by the plainest variant that takes the call. */
+struct truth {
+    void *data;
+    size_t bytes;
+};
+
+static status measure(struct bench *b, struct again *again, struct truth *truth,
+                      struct measured *out)
+{
+    double us[MOST_RUNS];
+    struct truth own;
+    TRY(again_run(again));
+    TRY(again_result(again, &own.data, &own.bytes));
+    out->error =
+        truth->data == NULL ? 0 : distance(own.data, truth->data, b->options.dtype, own.bytes);
+    out->hash = hash_of(own.data, own.bytes);
+    if (truth->data == NULL)
+        *truth = own;
+    else
+        free(own.data);
+    TRY(time_runs(b, again, us));
+    return statistics_summary(us, (size_t)b->options.runs, &out->us);
+}
+
+/* ---- rows -------------------------------------------------------------------------------- */
+
+static void keep_row(struct bench *b, const struct recorded *r, const char *shape,
+                     const char *variant, int picked, const struct measured *m)
+{
+    char hash[24];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->hash);
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "op", r->op);
+    cJSON_AddStringToObject(row, "shape", shape);
+    cJSON_AddStringToObject(row, "variant", variant);
+    cJSON_AddBoolToObject(row, "picked", picked);
+    cJSON_AddNumberToObject(row, "calls", r->count);
+    cJSON_AddNumberToObject(row, "median_us", m->us.median);
+    cJSON_AddNumberToObject(row, "p10_us", m->us.p10);
+    cJSON_AddNumberToObject(row, "p90_us", m->us.p90);
+    cJSON_AddNumberToObject(row, "flops", flops_of(r));
+    cJSON_AddNumberToObject(row, "bytes", r->weight_bytes + r->in_bytes + r->out_bytes);
+    cJSON_AddNumberToObject(row, "error", m->error);
+    cJSON_AddStringToObject(row, "hash", hash);
+    cJSON_AddItemToArray(b->rows, row);
+}
+
+static void print_row(struct bench *b, const struct recorded *r, const char *variant, int picked,
+                      const struct measured *m)
+{
+    char shape[96];
+    name_shape(r, shape, sizeof shape);
+    const double flops = flops_of(r), tflops = flops / m->us.median / 1e6;
+    const double tbps = (r->weight_bytes + r->in_bytes + r->out_bytes) / m->us.median / 1e6;
+    printf("%-11s %-36s %c%-14s %9.1f %9.1f %9.1f us", r->op, shape, picked ? '*' : ' ', variant,
+           m->us.median, m->us.p10, m->us.p90);
+    if (flops > 0)
+        printf(" %7.1f TFLOP/s %5.1f %%", tflops, 100 * tflops / b->ceiling_tflops);
+    else
+        printf(" %7.2f TB/s", tbps);
+    printf("  error %.1e  %016llx\n", m->error, (unsigned long long)m->hash);
+    fflush(stdout);
+    keep_row(b, r, shape, variant, picked, m);
+}
+
+/* The row that the device runs by itself: the one whose count of runs grew. */
+static int picked_row(struct bench *b, struct again *again, const char *op)
+{
+    long before[MOST_VARIANTS];
+    int count = 0;
+    for (; count < MOST_VARIANTS && cuda_variant_name(op, count) != NULL; count++)
+        before[count] = cuda_variant_runs(b->ops, op, count);
+    if (again_run(again) != STATUS_OK)
+        return -1;
+    for (int i = 0; i < count; i++)
+        if (cuda_variant_runs(b->ops, op, i) > before[i])
+            return i;
+    return -1;
+}
+
+static status bench_variant(struct bench *b, const struct recorded *r, const char *variant,
+                            int picked, struct truth *truth, int *failures)
+{
+    struct again *again; /* planned anew: scratch is what the variant needs */
+    struct measured m;
+    TRY(cuda_force(b->ops, r->op, variant));
+    status result = again_create(b->ops, r, b->options.dtype, &again);
+    if (result == STATUS_UNSUPPORTED)
+        return STATUS_OK;
+    if (result == STATUS_OK)
+        result = measure(b, again, truth, &m);
+    again_destroy(again);
+    TRY(result);
+    print_row(b, r, variant, picked, &m);
+    if (!(m.error < most_error)) {
+        fprintf(stderr, "bench_variants: %s %s is wrong\n", r->op, variant);
+        ++*failures;
+    }
+    return STATUS_OK;
+}
+
+static status bench_call(struct bench *b, const struct recorded *r, int *failures)
+{
+    struct truth truth = { 0 };
+    struct again *again;
+    const char *variant;
+    TRY(again_create(b->ops, r, b->options.dtype, &again));
+    const int picked = picked_row(b, again, r->op);
+    again_destroy(again);
+    status result = STATUS_OK;
+    for (int i = 0; (variant = cuda_variant_name(r->op, i)) != NULL && result == STATUS_OK; i++)
+        result = bench_variant(b, r, variant, i == picked, &truth, failures);
+    free(truth.data);
+    TRY(result);
+    return cuda_force(b->ops, r->op, NULL);
+}
+
+/* A large square product by the device's own pick. */
+static status measure_ceiling(struct bench *b)
+{
+    const int side = b->options.side;
+    const struct recorded r = { .kind = RECORDED_LINEAR,
+                                .op = "linear",
+                                .n = 1,
+                                .h = 1,
+                                .w = side,
+                                .h_out = 1,
+                                .w_out = side,
+                                .c = side,
+                                .out = side,
+                                .kernel = 1,
+                                .stride = 1,
+                                .upsample = 1 };
+    struct again *again;
+    struct summary us;
+    double value[MOST_RUNS];
+    TRY(again_create(b->ops, &r, b->options.dtype, &again));
+    status result = time_runs(b, again, value);
+    again_destroy(again);
+    TRY(result);
+    TRY(statistics_summary(value, (size_t)b->options.runs, &us));
+    b->ceiling_tflops = flops_of(&r) / us.median / 1e6;
+    printf("ceiling: %.1f TFLOP/s (%d^3 product)\n", b->ceiling_tflops, side);
+    return STATUS_OK;
+}
+
+static status bench_network(struct bench *b, const char *title, const struct network_calls *calls,
+                            int *failures)
+{
+    printf("\n%s\n", title);
+    for (size_t i = 0; i < calls->count; i++) {
+        const struct recorded *r = &calls->call[i];
+        if (r->kind != RECORDED_SMALL &&
+            (b->options.op == NULL || strcmp(b->options.op, r->op) == 0))
+            TRY(bench_call(b, r, failures));
+    }
+    return STATUS_OK;
+}
+
+/* ---- the program ------------------------------------------------------------------------- */
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: bench_variants [--precision fp16|bf16|fp32] [--size WxH] [--batch N]"
+                    " [--runs N] [--inner N] [--op NAME] [--ceiling SIDE] [--json FILE]\n");
+    return 2;
+}
+
+static int parse_precision(const char *value, enum dtype *out)
+{
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+    } known[] = { { "fp16", DTYPE_F16 }, { "bf16", DTYPE_BF16 }, { "fp32", DTYPE_F32 } };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(value, known[i].name) == 0) {
+            *out = known[i].dtype;
+            return 1;
+        }
+    return 0;
+}
+
+static int parse_count(const char *value, int most, int *out)
+{
+    char *end;
+    const long count = strtol(value, &end, 10);
+    *out = (int)count;
+    return end != value && *end == '\0' && count >= 1 && count <= most;
+}
+
+static int parse_option(const char *name, const char *value, struct options *o)
+{
+    if (strcmp(name, "--precision") == 0)
+        return parse_precision(value, &o->dtype);
+    if (strcmp(name, "--size") == 0)
+        return sscanf(value, "%dx%d", &o->width, &o->height) == 2 && o->width >= 64 &&
+               o->height >= 64 && o->width <= 2048 && o->height <= 2048;
+    if (strcmp(name, "--batch") == 0)
+        return parse_count(value, 64, &o->n);
+    if (strcmp(name, "--runs") == 0)
+        return parse_count(value, MOST_RUNS, &o->runs);
+    if (strcmp(name, "--inner") == 0)
+        return parse_count(value, 1000, &o->inner);
+    if (strcmp(name, "--ceiling") == 0)
+        return parse_count(value, 32768, &o->side);
+    if (strcmp(name, "--op") == 0)
+        o->op = value;
+    else if (strcmp(name, "--json") == 0)
+        o->json = value;
+    else
+        return 0;
+    return *value != '\0';
+}
+
+static int write_json(const struct bench *b)
+{
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "schema", "mikubench-variants/1");
+    cJSON_AddStringToObject(document, "device", b->ops->summary);
+    cJSON_AddStringToObject(document, "build", cuda_build());
+    cJSON_AddStringToObject(document, "plan", b->ops->plan_hash ? b->ops->plan_hash : "");
+    cJSON_AddNumberToObject(document, "ceiling_tflops", b->ceiling_tflops);
+    cJSON_AddItemReferenceToObject(document, "rows", b->rows);
+    char *text = cJSON_Print(document);
+    FILE *file = text ? fopen(b->options.json, "w") : NULL;
+    const int written = file != NULL && fputs(text, file) >= 0;
+    const int closed = file != NULL && fclose(file) == 0;
+    cJSON_free(text);
+    cJSON_Delete(document);
+    if (!written || !closed)
+        fprintf(stderr, "bench_variants: %s cannot be written\n", b->options.json);
+    return written && closed;
+}
+
+static status run(struct bench *b, int *failures)
+{
+    const struct options *o = &b->options;
+    struct network_calls step = { 0 }, decode = { 0 };
+    TRY(cuda_open(0, o->dtype, &b->ops));
+    printf("%s, %s\n", b->ops->summary, cuda_build());
+    TRY(measure_ceiling(b));
+    TRY(network_step(o->width, o->height, o->n, &step));
+    status result = network_decode(o->width, o->height, o->n, &decode);
+    if (result == STATUS_OK)
+        result = bench_network(b, "one step", &step, failures);
+    if (result == STATUS_OK)
+        result = bench_network(b, "one decode", &decode, failures);
+    free(step.call);
+    free(decode.call);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = { .options = { DTYPE_F16, 512, 768, 1, 20, 10, 8192, NULL, NULL } };
+    int failures = 0;
+    for (int i = 1; i < argc; i += 2)
+        if (!parse_option(argv[i], i + 1 < argc ? argv[i + 1] : "", &b.options))
+            return usage();
+    b.rows = cJSON_CreateArray();
+    const status result = run(&b, &failures);
+    if (result != STATUS_OK)
+        fprintf(stderr, "bench_variants: %s\n", status_text());
+    const int written = b.options.json == NULL || result != STATUS_OK || write_json(&b);
+    cJSON_Delete(b.rows);
+    if (b.ops != NULL)
+        b.ops->destroy(b.ops);
+    return result != STATUS_OK || failures > 0 || !written;
+}
