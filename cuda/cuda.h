@@ -40,6 +40,9 @@ status cuda_prefer(struct ops *ops, const char *op, const char *variant);
 /* How often row `i` of the operator ran on this device. */
 long cuda_variant_runs(struct ops *ops, const char *op, int i);
 
+/* The key of the operator's last run, as a plan spells it; "" before the first. Lent. */
+const char *cuda_last_key(struct ops *ops, const char *op);
+
 /* Runs the same launches plainly instead of replaying a graph (--no-graph). */
 void cuda_use_graphs(struct ops *ops, int wanted);
 

@@ -123,7 +123,8 @@ struct cuda_choice {
 /* What --variant or the committed plan says of a call. `key` is its per-image shape and dtype as
  * the plan spells it ("3x3 64x96 320+0->320 f16"). */
 struct cuda_choice cuda_choose(const struct cuda_device *dev, const char *op, const char *key);
-void cuda_count_run(struct cuda_device *dev, const char *op, int row); /* for cuda_variant_runs() */
+/* For cuda_variant_runs() and cuda_last_key(). */
+void cuda_count_run(struct cuda_device *dev, const char *op, int row, const char *key);
 
 template <class Args>
 static status cuda_run(struct cuda_device *dev, const struct cuda_table<Args> &table, const Args *a,
@@ -149,7 +150,7 @@ static status cuda_run(struct cuda_device *dev, const struct cuda_table<Args> &t
     cuda_op_begin(dev, table.op, &span);
     const status result = v.launch(a, &call);
     cuda_op_end(dev);
-    cuda_count_run(dev, table.op, pick);
+    cuda_count_run(dev, table.op, pick, key);
     return result;
 }
 

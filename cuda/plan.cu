@@ -67,7 +67,7 @@ const char *cuda_variant_name(const char *op, int i)
 
 /* ---- a device's choices -------------------------------------------------------------------- */
 
-enum { ROWS_MOST = 64 };
+enum { ROWS_MOST = 64, CUDA_KEY = 128 };
 
 struct line {
     int op, row;
@@ -80,6 +80,7 @@ struct cuda_plan {
     char hash[65]; /* "none" where there is no plan */
     struct cuda_choice asked[OPERATORS];
     long runs[OPERATORS][ROWS_MOST];
+    char last_key[OPERATORS][CUDA_KEY];
 };
 
 static int by_op_and_key(const void *a, const void *b)
@@ -102,11 +103,19 @@ struct cuda_choice cuda_choose(const struct cuda_device *dev, const char *op, co
     return { found ? ((const struct line *)found)->row : -1, 0 };
 }
 
-void cuda_count_run(struct cuda_device *dev, const char *op, int row)
+void cuda_count_run(struct cuda_device *dev, const char *op, int row, const char *key)
 {
     const int found = find_op(op, strlen(op));
-    if (found >= 0 && row < ROWS_MOST)
-        dev->plan->runs[found][row]++;
+    if (found < 0 || row >= ROWS_MOST)
+        return;
+    dev->plan->runs[found][row]++;
+    snprintf(dev->plan->last_key[found], CUDA_KEY, "%s", key);
+}
+
+const char *cuda_last_key(struct ops *ops, const char *op)
+{
+    const int found = find_op(op, strlen(op));
+    return found >= 0 ? cuda_device(ops)->plan->last_key[found] : "";
 }
 
 long cuda_variant_runs(struct ops *ops, const char *op, int i)

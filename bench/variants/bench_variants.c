@@ -168,6 +168,7 @@ static void keep_row(struct bench *b, const struct recorded *r, const char *shap
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "op", r->op);
     cJSON_AddStringToObject(row, "shape", shape);
+    cJSON_AddStringToObject(row, "key", cuda_last_key(b->ops, r->op));
     cJSON_AddStringToObject(row, "variant", variant);
     cJSON_AddBoolToObject(row, "picked", picked);
     cJSON_AddNumberToObject(row, "calls", r->count);
