@@ -7,6 +7,11 @@
  * Roofline   The exponentials bind: 2x8 heads of 40, 6144x6144 scores, are 604 M of them, 155 us at
  *            3.9e12/s (H200); the products, 97 GFLOP with d as it is, 122 us at 790 TFLOP/s.
  * Variants   plain   any shape and dtype: the oracle
+ *            filled  16 bits, d up to 128 filled up to 16, 32, 64 or 128
+ *            mixed   d = 40 as mma, a quarter of the exponentials by polynomial (2.9e-6)
+ *            mma     16 bits, d = 8, 40, 64, 80, 160, rows that 16-byte copies can fetch
+ *            short   the same with at most 80 keys (96 at d = 160): one tile, no running maximum
+ *            wide    the same with d = 512
  */
 #include <math.h>
 #include <stdio.h>
@@ -97,6 +102,7 @@ static const cuda_variant<attention_args> rows[] = {
     { "mixed", 80, attention_mixed_takes, nullptr, attention_mixed_launch },
     { "mma", 80, attention_mma_takes, nullptr, attention_mma_launch },
     { "short", 80, attention_short_takes, nullptr, attention_short_launch },
+    { "wide", 80, attention_wide_takes, nullptr, attention_wide_launch },
 };
 const cuda_table<attention_args> cuda_attention_table = { "attention", rows,
                                                           sizeof rows / sizeof rows[0] };

@@ -7,6 +7,9 @@
 #include "tests/check.h"
 #include "tests/gpu.h"
 #include "tests/ref/ref.h"
+#ifdef GPU_EMULATOR
+#include "tests/emulator/emulator.h"
+#endif
 
 enum layout { APART, PACKED_KV, PACKED_QKV };
 
@@ -26,6 +29,8 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 160, 50, 96, PACKED_QKV, 0, 1, 0, 0, "heads of 160" },
     { 1, 1, 1, 1, 160, 20, 100, PACKED_QKV, 0, 1, 0, 0, "heads of 160, more than 96 keys" },
     { 1, 1, 1, 1, 512, 70, 75, PACKED_QKV, 0, 1, 0, 0, "the decoder's one head of 512" },
+    { 1, 1, 1, 2, 512, 20, 90, APART, 1, 1, 0, 0, "heads of 512, causal" },
+    { 1, 1, 1, 1, 512, 20, 90, APART, 0, 1, 0, -3000, "heads of 512, scores far below zero" },
     { 2, 2, 2, 2, 40, 50, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention" },
     { 1, 1, 1, 1, 80, 50, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention, heads of 80" },
     { 1, 1, 1, 1, 160, 20, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention, heads of 160" },
@@ -157,6 +162,18 @@ static void *run(const struct attention_case *k, int row)
     return y;
 }
 
+/* Every ldmatrix since the last call read eight rows from eight groups of banks. */
+static void check_banks(const char *row)
+{
+#ifdef GPU_EMULATOR
+    const struct emu_stats stats = emu_take_stats();
+    if (stats.wavefronts != stats.ldmatrix)
+        check_failed(__FILE__, __LINE__, row);
+#else
+    (void)row;
+#endif
+}
+
 static double largest_value(const struct attention_case *k)
 {
     const struct attention_args &a = k->host;
@@ -184,6 +201,7 @@ static void equals_its_definition(enum dtype dtype)
             if (!y)
                 continue;
             checked[row]++;
+            check_banks(cuda_attention_table.row[row].name);
             if (check_close(y, dtype, want, k.y_count, bound, s.why) != 0)
                 check_failed(__FILE__, __LINE__, cuda_attention_table.row[row].name);
         }
