@@ -16,7 +16,7 @@
 
 enum {
     DEPTH = 16,  /* stage, step and operator take 3 */
-    BLOCK = 256, /* records to one block */
+    BLOCK = 64,  /* records to one block */
 };
 
 struct record {

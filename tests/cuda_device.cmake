@@ -81,6 +81,7 @@ set(wrapped malloc calloc realloc aligned_alloc) # counted by tests/device.c
 list(TRANSFORM wrapped PREPEND "-Wl,--wrap=")
 file(GLOB definitions CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/ref/ref_*.c)
 
+miku_device_test(cuda_device)
 foreach(op small sampler_step weight)
     miku_device_test(op_${op} ORDERS)
 endforeach()
@@ -120,4 +121,16 @@ if(TARGET emulated_pipeline)
     miku_emulated_program(emulator_pipeline ${PROJECT_SOURCE_DIR}/tests/test_cuda_pipeline.c)
     add_test(NAME emulator_pipeline COMMAND emulator_pipeline)
     set_tests_properties(emulator_pipeline PROPERTIES LABELS emulator TIMEOUT 600)
+endif()
+
+# Faults: the host's memory is counted here too, what is freed included.
+if(MIKU_EMULATED)
+    add_executable(emulator_faults ${PROJECT_SOURCE_DIR}/tests/test_cuda_faults.c)
+    target_link_options(emulator_faults PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc
+        -Wl,--wrap=realloc -Wl,--wrap=posix_memalign -Wl,--wrap=free)
+    target_link_libraries(emulator_faults PRIVATE miku_options emulated_cuda_fast miku_base
+        PkgConfig::CMOCKA)
+    set_target_properties(emulator_faults PROPERTIES LINKER_LANGUAGE CXX)
+    add_test(NAME emulator_faults COMMAND emulator_faults)
+    set_tests_properties(emulator_faults PROPERTIES LABELS emulator TIMEOUT 300)
 endif()

@@ -19,6 +19,8 @@ static std::map<const void *, int> shared_limits; /* by cudaFuncSetAttribute, pe
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
+static const char *failed_call = "";
+
 const char *emu_last_report(void) { return emu_first_report.c_str(); }
 
 void emu_forget_failure(void)
@@ -28,6 +30,7 @@ void emu_forget_failure(void)
 }
 
 int64_t emu_calls(void) { return calls; }
+const char *emu_failed_call(void) { return failed_call; }
 int emu_is_checked(void) { return emu_checking; }
 cudaError_t emu_sticky(void) { return sticky; }
 
@@ -54,6 +57,7 @@ cudaError_t emu_enter(const char *call)
                                                      : cudaErrorLaunchFailure;
         if (error == cudaErrorLaunchFailure)
             sticky = error;
+        failed_call = call;
         return emu_keep(error);
     }
     return emu_keep(sticky);

@@ -39,7 +39,12 @@ extern struct emu_settings emu_set;
 const char *emu_last_report(void);
 void emu_forget_failure(void); /* and the sticky error with it */
 
-int64_t emu_calls(void); /* runtime calls so far: a number for fail_call */
+int64_t emu_calls(void);           /* runtime calls so far: a number for fail_call */
+const char *emu_failed_call(void); /* the name of the last that was made to fail */
+
+/* What is held now: bytes of device memory, and one for each block of pinned memory, stream, event
+ * and graph. */
+size_t emu_held(void);
 
 /* Does something on this device check every access? 1 in a checked build. */
 int emu_is_checked(void);

@@ -250,6 +250,7 @@ extern unsigned char *emu_heap, *emu_heap_state; /* a state byte for each byte *
 extern const size_t emu_heap_bytes;
 void emu_mark_written(const void *p, size_t bytes);
 int emu_is_pinned(const void *p);
+size_t emu_objects(void); /* streams, events and graphs that are not destroyed */
 std::string emu_describe_heap(const unsigned char *p);
 
 /* streams.cpp */

@@ -120,6 +120,8 @@ std::string emu_describe_heap(const unsigned char *p)
     return text;
 }
 
+size_t emu_held(void) { return bytes_in_use + pinned.size() + emu_objects(); }
+
 /* ---- pinned host memory
  * ----------------------------------------------------------------------------- */
 

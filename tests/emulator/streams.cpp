@@ -16,13 +16,25 @@
 
 typedef std::function<cudaError_t()> task;
 
+/* Counts what is made and not destroyed. */
+struct object {
+    object() { count++; }
+    object(const object &) { count++; }
+    ~object() { count--; }
+    static long count;
+};
+long object::count;
+
 struct CUgraph_st {
     std::vector<task> tasks;
+    object counted;
 };
 struct CUgraphExec_st {
     std::vector<task> tasks;
+    object counted;
 };
 struct CUstream_st {
+    object counted;
     std::deque<task> queue;
     uint64_t queued, run; /* tasks so far */
     unsigned flags;
@@ -31,12 +43,15 @@ struct CUstream_st {
     CUstream_st *captor; /* the stream whose capture this one has joined; itself if it began it */
 };
 struct CUevent_st {
+    object counted;
     CUstream_st *on;     /* null: never recorded */
     uint64_t after;      /* as many tasks of it */
     CUstream_st *captor; /* recorded in a capture, of this stream */
     double ms;           /* when it ran */
     unsigned flags;
 };
+
+size_t emu_objects(void) { return (size_t)object::count; }
 
 static CUstream_st default_stream;
 static std::list<CUstream_st *> streams;
@@ -450,7 +465,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     EMU_ENTER("cudaGraphInstantiate");
-    *exec = new CUgraphExec_st{ graph->tasks };
+    *exec = new CUgraphExec_st{ graph->tasks, {} };
     return cudaSuccess;
 }
 
