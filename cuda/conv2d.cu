@@ -7,7 +7,8 @@
  * Layout     NHWC; weights as in cuda/weight.cuh.
  * Roofline   3x3, 96x64, 320 -> 320, n = 2: 22.6 GFLOP, 28.7 us at 790 TFLOP/s (H200), 137 us at
  *            165 (4090); operands once are 17.6 MB.
- * Variants   plain    any dtype, one thread per output; the oracle on the device, and the f32 path
+ * Variants   plain    any dtype, one thread per output; the oracle on the device
+ *            tiled    f32, 64 x 64 tiles in shared memory: cuda/product_tiled.cu
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
@@ -115,6 +116,13 @@ status launch_plain(const conv2d_args *a, const cuda_call *call)
     return product_plain(product_of(a, call), call->stream);
 }
 
+int takes_f32(const conv2d_args *a) { return a->dtype == DTYPE_F32; }
+
+status launch_tiled(const conv2d_args *a, const cuda_call *call)
+{
+    return product_tiled(product_of(a, call), call->stream);
+}
+
 /* Kernels count the weight's elements by ints. */
 int takes_16_bit(const conv2d_args *a)
 {
@@ -170,6 +178,7 @@ status launch_wgmma(const conv2d_args *a, const cuda_call *call)
 
 const cuda_variant<conv2d_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
+    { "tiled", 80, takes_f32, NULL, launch_tiled },
     { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },

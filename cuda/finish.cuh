@@ -82,7 +82,7 @@ static __device__ void finish_tile(const product &p, sums<N> &s, const tile_plac
             for (int j = 0; j < 8; j++)
                 v[j] *= gelu(s.v[row][column + 8 + j] + bias[8 + j]);
         if (p.add)
-            load_8(add_of<T>(p, at.img) + o, left, whole, v);
+            load_8(add_of<T>(p, at.img) + o, left, whole && p.add_step_stride % 8 == 0, v);
         if (p.act != ACT_NONE)
             for (int j = 0; j < 8; j++)
                 v[j] = activated(v[j], p.act);

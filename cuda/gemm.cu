@@ -56,12 +56,7 @@ template <class G, bool NARROW> struct pixel_copier {
         const int pixel = t.at.pixel + threadIdx.x / 4 + i * G::PASS;
         const int iy = pixel / t.wide * p.stride, ix = pixel % t.wide * p.stride;
         at[i] = iy * p.w + ix;
-        seen[i] = 0;
-        for (int k = 0; k < p.taps && pixel < t.hw; k++) {
-            const tap_shift s = shift_of(p.taps, p.pad, phase, k);
-            if (iy + s.dy >= 0 && iy + s.dy < p.h && ix + s.dx >= 0 && ix + s.dx < p.w)
-                seen[i] |= 1 << k;
-        }
+        seen[i] = taps_seen(p, phase, iy, ix); /* a pixel past the last is not finished */
     }
 
     /* From tap and channel, which may lie past the tap. */

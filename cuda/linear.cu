@@ -6,7 +6,8 @@
  * Layout     [n, s, in]; weights as in cuda/weight.cuh.
  * Roofline   GEGLU, s = 6144, 320 -> 2 x 1280, n = 2: 20.1 GFLOP, 25.5 us at 790 TFLOP/s (H200);
  *            39.3 MB in and out, 9.1 us at 4.3 TB/s.
- * Variants   plain    any dtype, one thread per output; the oracle on the device, and the f32 path
+ * Variants   plain    any dtype, one thread per output; the oracle on the device
+ *            tiled    f32, 64 x 64 tiles in shared memory: cuda/product_tiled.cu
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
@@ -88,6 +89,13 @@ status launch_plain(const linear_args *a, const cuda_call *call)
     return product_plain(product_of(a, call), call->stream);
 }
 
+int takes_f32(const linear_args *a) { return a->dtype == DTYPE_F32; }
+
+status launch_tiled(const linear_args *a, const cuda_call *call)
+{
+    return product_tiled(product_of(a, call), call->stream);
+}
+
 /* Kernels count the weight's elements by ints. */
 int takes_16_bit(const linear_args *a)
 {
@@ -121,6 +129,7 @@ status launch_wgmma(const linear_args *a, const cuda_call *call)
 
 const cuda_variant<linear_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
+    { "tiled", 80, takes_f32, NULL, launch_tiled },
     { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },

@@ -49,6 +49,11 @@ status product_plain(const product &p, cudaStream_t stream);
 /* Statistics of y as stored, in a pass of their own. */
 status product_stats(const product &p, cudaStream_t stream);
 
+/* ---- product_tiled.cu ------------------------------------------------------------------- */
+
+/* Takes every product of f32. */
+status product_tiled(const product &p, cudaStream_t stream);
+
 /* ---- device helpers ---------------------------------------------------------------------- */
 
 /* From the input pixel at (0, 0) of an output's window to the one that tap `t` reads. */
@@ -62,6 +67,18 @@ static __device__ __forceinline__ tap_shift shift_of(int taps, int pad, int phas
     if (taps == 4) /* folded: the 2x2 input pixels that the output pixels of this parity see */
         return { t / 2 - 1 + phase / 2, t % 2 - 1 + phase % 2 };
     return { 0, 0 };
+}
+
+/* Which taps see a pixel of the image, from the input pixel of shift (0, 0): a bit each. */
+static __device__ __forceinline__ int taps_seen(const product &p, int phase, int iy, int ix)
+{
+    int seen = 0;
+    for (int t = 0; t < p.taps; t++) {
+        const tap_shift s = shift_of(p.taps, p.pad, phase, t);
+        if (iy + s.dy >= 0 && iy + s.dy < p.h && ix + s.dx >= 0 && ix + s.dx < p.w)
+            seen |= 1 << t;
+    }
+    return seen;
 }
 
 static __device__ __forceinline__ float gelu(float v)
