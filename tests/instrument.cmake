@@ -14,7 +14,7 @@ foreach(kind "" _OLD _BROKEN)
     target_compile_definitions(test_machine PRIVATE FAKE_NVML${kind}="$<TARGET_FILE:${library}>")
 endforeach()
 
-foreach(script cli_results cli_measure)
+foreach(script cli_results cli_measure cli_profile)
     add_test(NAME ${script}
         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${script} $<TARGET_FILE:mikubench-cuda>)
     set_tests_properties(${script} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
