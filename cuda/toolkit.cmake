@@ -1,9 +1,25 @@
 # Looks for nvcc, from the top, where a language has to be enabled.
-#   MIKU_CUDA        auto: if nvcc is found; ON: must be; OFF
-#   MIKU_CUDA_ARCHS  as CMAKE_CUDA_ARCHITECTURES: "80-real" is code, "80-virtual" PTX, "80" both
+#   MIKU_CUDA        auto: if there is a GPU here, and nvcc; ON: nvcc must be there; OFF
+#   MIKU_CUDA_ARCHS  as CMAKE_CUDA_ARCHITECTURES: "80-real" is code, "80-virtual" PTX, "80" both.
+#                    Empty: what the GPU here is, or else everything from sm_80 on
 set(MIKU_CUDA_FOUND OFF)
-string(REPLACE ";" " " MIKU_CUDA_CODE "${MIKU_CUDA_ARCHS}")
 if(MIKU_CUDA STREQUAL "OFF")
+    return()
+endif()
+
+set(gpu)
+execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+    OUTPUT_VARIABLE gpu ERROR_QUIET RESULT_VARIABLE asked)
+if(NOT asked EQUAL 0 OR NOT gpu MATCHES "^([0-9]+)\\.([0-9])")
+    set(gpu)
+else()
+    set(gpu ${CMAKE_MATCH_1}${CMAKE_MATCH_2})
+    if(gpu EQUAL 90)
+        set(gpu 90a)
+    endif()
+endif()
+if(MIKU_CUDA STREQUAL "auto" AND NOT gpu)
+    message(STATUS "CUDA: no GPU here, so no code for one; -DMIKU_CUDA=ON makes it for elsewhere")
     return()
 endif()
 
@@ -14,7 +30,18 @@ endif()
 check_language(CUDA)
 if(CMAKE_CUDA_COMPILER)
     set(MIKU_CUDA_FOUND ON)
-    set(CMAKE_CUDA_ARCHITECTURES ${MIKU_CUDA_ARCHS})
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch OUTPUT_VARIABLE known)
+    if(MIKU_CUDA_ARCHS)
+        set(CMAKE_CUDA_ARCHITECTURES ${MIKU_CUDA_ARCHS})
+    elseif(gpu)
+        set(CMAKE_CUDA_ARCHITECTURES ${gpu}-real)
+    else()
+        set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89 90a-real)
+        if(known MATCHES "compute_120") # from 12.8 on
+            list(APPEND CMAKE_CUDA_ARCHITECTURES 120-real)
+        endif()
+    endif()
+    string(REPLACE ";" " " MIKU_CUDA_CODE "${CMAKE_CUDA_ARCHITECTURES}")
     set(CMAKE_CUDA_STANDARD 17)
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     enable_language(CUDA)
