@@ -17,7 +17,7 @@ static const char closing[] =
     "\n"
     "Pictures are named as the web UI names them, counter and seed, and hold their parameters.\n"
     "Exit status: 0 done, 1 failed, 2 misused, 130 and 143 interrupted (finished pictures are "
-    "kept).\n";
+    "kept).\nWith --compare, 1 is a regression and 2 whatever keeps the two from being compared.\n";
 
 /* Words of `text` from a column on, broken before the right margin. */
 static void wrap(FILE *to, const char *text)

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/app/compare.h"
 #include "host/app/contact_sheet.h"
+#include "host/app/html_report.h"
 #include "host/app/jobs.h"
 #include "host/app/options.h"
 #include "host/app/outputs.h"
@@ -306,6 +308,17 @@ static int run(struct options *options, int argc, char **argv, double began_ms)
     return code;
 }
 
+/* Exit 1 is a regression alone: whatever keeps two files from being compared is 2. */
+static int compare(const struct options *options)
+{
+    size_t regressions;
+    const status result =
+        compare_files(options->files, options->fail_over, options->compare_anyway, &regressions);
+    if (result != STATUS_OK)
+        say_error("%s", status_text());
+    return result != STATUS_OK ? EXIT_MISUSE : regressions > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int start(struct options *options, int argc, char **argv, double began_ms)
 {
     switch (options->mode) {
@@ -315,6 +328,10 @@ static int start(struct options *options, int argc, char **argv, double began_ms
         return exit_of_status(show_parameters(options->file));
     case MODE_TOKENIZE:
         return exit_of_status(show_tokens());
+    case MODE_FROM:
+        return exit_of_status(html_report_from(options->file, options->report));
+    case MODE_COMPARE:
+        return compare(options);
     case MODE_VERSION:
         return exit_of_status(show_version());
     case MODE_HELP:

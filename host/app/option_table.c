@@ -23,6 +23,10 @@ const struct option_row option_rows[] = {
           "line between; - is standard input" },
     { "replay", .kind = OPTION_MODE_TEXT, MODE(REPLAY), .offset = AT(file), .value = "FILE",
       .help = "make a PNG's picture again from its parameters (or a text's) and compare" },
+    { "compare", .kind = OPTION_MODE_PAIR, MODE(COMPARE), .value = "A.json B.json",
+      .help = "how much slower the second --json is, stage by stage, and how sure that is" },
+    { "from", .kind = OPTION_MODE_TEXT, MODE(FROM), .offset = AT(file), .value = "FILE",
+      .help = "the --report of an earlier --json" },
     { "list", .kind = OPTION_MODE, MODE(LIST), .help = "cases, weights found, what is missing" },
     { "parse", .kind = OPTION_MODE_TEXT, MODE(PARSE), .offset = AT(file), .value = "FILE",
       .help = "the parameters in a PNG or a text, as JSON" },
@@ -99,9 +103,10 @@ const struct option_row option_rows[] = {
 
     { .help = "Measuring (configurations are cases by devices, precisions, sizes and batches)" },
     { "repeat", .kind = OPTION_INT, .offset = AT(repeat), .low = 1, .high = 10000, .value = "N",
-      .help = "make everything N times, the pictures being the same (1; 5 with a sweep or --csv)" },
+      .help = "make everything N times, the pictures being the same (1; 5 with a sweep, --csv or "
+              "--report)" },
     { "warmup", .kind = OPTION_INT, .offset = AT(warmup), .low = 0, .high = 10000, .value = "N",
-      .help = "runs before those, not counted (0; 1 with a sweep or --csv)" },
+      .help = "runs before those, not counted (0; 1 with a sweep, --csv or --report)" },
     { "budget", .kind = OPTION_REAL, .offset = AT(budget), .low = 0.001, .high = 1e9,
       .value = "SECONDS",
       .help = "for everything: no run begins that would end later, and what is left out is said" },
@@ -123,6 +128,8 @@ const struct option_row option_rows[] = {
       .help = "all that was measured (bench/schema/results.schema.json says how)" },
     { "csv", .kind = OPTION_TEXT, .offset = AT(csv), .value = "FILE",
       .help = "times, a row for each configuration and stage" },
+    { "report", .kind = OPTION_TEXT, .offset = AT(report), .value = "FILE",
+      .help = "the same as a page of HTML, pictures and plots in it; implies --operators" },
     { "trace", .kind = OPTION_TEXT, .offset = AT(trace), .value = "FILE",
       .help = "spans as Chrome trace events, with operators; ui.perfetto.dev draws them" },
     { "show", .kind = OPTION_FLAG, .offset = AT(show),
@@ -131,6 +138,12 @@ const struct option_row option_rows[] = {
       .help = "what is computed on the way, as NumPy files" },
     { "min-psnr", .kind = OPTION_REAL, .offset = AT(min_psnr), .low = 0, .high = 1000, .value = "X",
       .help = "with --replay: exit 1 below X dB" },
+    { "fail-over", .kind = OPTION_PERCENT, .offset = AT(fail_over), .low = 0, .high = 1e6,
+      .value = "PERCENT",
+      .help = "with --compare: exit 1 if a stage is slower by more, and its interval lies above 1 "
+              "(5%)" },
+    { "compare-anyway", .kind = OPTION_FLAG, .offset = AT(compare_anyway),
+      .help = "compare stand-ins with real weights, and runs whose pictures differ" },
     { "quiet", .kind = OPTION_FLAG, .offset = AT(quiet), .help = "results and errors only" },
 };
 

@@ -10,11 +10,13 @@ enum option_kind {
     OPTION_MODE,      /* no value; `mode` */
     OPTION_MODE_INT,  /* a value for case_number */
     OPTION_MODE_TEXT, /* a value kept at `offset` */
+    OPTION_MODE_PAIR, /* two, kept in `files` */
     OPTION_FLAG,      /* int 1 */
     OPTION_TEXT,      /* const char * */
     OPTION_INT,       /* int within low .. high, a multiple of `step` */
     OPTION_INT64,     /* int64_t within low .. high */
     OPTION_REAL,      /* double within low .. high */
+    OPTION_PERCENT,   /* a share of 1, written as 5% or 5 */
     OPTION_SEED,      /* uint64_t, or -1 */
     OPTION_SIZE,      /* WIDTHxHEIGHT: as --width and --height */
     OPTION_LIST,      /* another folder of weights */

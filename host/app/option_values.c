@@ -83,6 +83,22 @@ status option_take_list(const struct option_row *row, const char *value, struct 
     }
 }
 
+/* ---- percent ----------------------------------------------------------------------------- */
+
+status option_take_percent(const struct option_row *row, const char *value, double *share)
+{
+    char digits[WORD_BYTES] = "";
+    const size_t length = strlen(value), sign = length > 0 && value[length - 1] == '%';
+    double percent;
+    if (length - sign >= sizeof digits)
+        return refuse(row, value, "a percentage, 5% say");
+    memcpy(digits, value, length - sign);
+    if (!number_real(digits, row->low, row->high, &percent))
+        return refuse(row, value, "a percentage, 5% say");
+    *share = percent / 100;
+    return STATUS_OK;
+}
+
 /* ---- --profile --------------------------------------------------------------------------- */
 
 status option_take_profile(const struct option_row *row, const char *value, struct options *options)

@@ -8,6 +8,9 @@
  * returns  STATUS_MISUSE with a line that names the flag and the value */
 status option_take_list(const struct option_row *row, const char *value, struct options *options);
 
+/* A number of percent, with the sign or without, as a share of 1. */
+status option_take_percent(const struct option_row *row, const char *value, double *share);
+
 /* --profile STAGE[:STEP]. */
 status option_take_profile(const struct option_row *row, const char *value,
                            struct options *options);

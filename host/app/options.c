@@ -147,6 +147,9 @@ static status take(const struct option_row *row, const char *value, struct optio
     case OPTION_MODE_TEXT:
         *(const char **)(void *)field = value;
         return take_mode(row, options);
+    case OPTION_MODE_PAIR:
+        options->files[0] = value;
+        return take_mode(row, options);
     case OPTION_MODE_INT:
         TRY(take_mode(row, options));
         TRY(take_int(row, value, &number));
@@ -170,6 +173,8 @@ static status take(const struct option_row *row, const char *value, struct optio
         if (!number_real(value, row->low, row->high, (double *)(void *)field))
             return wrong_number(row, value, "a number");
         return STATUS_OK;
+    case OPTION_PERCENT:
+        return option_take_percent(row, value, (double *)(void *)field);
     case OPTION_SEED:
         return take_seed(row, value, options);
     case OPTION_SIZE:
@@ -220,6 +225,11 @@ static status take_argument(char **argv, struct options *options, int *used)
     }
     if (value == NULL && takes_value(row))
         return status_fail(STATUS_MISUSE, "--%s wants a value: %s", row->name, row->value);
+    if (row->kind == OPTION_MODE_PAIR) {
+        options->files[1] = argv[(*used)++];
+        if (options->files[1] == NULL)
+            return status_fail(STATUS_MISUSE, "--%s wants two values: %s", row->name, row->value);
+    }
     return take(row, value, options);
 }
 
@@ -249,11 +259,12 @@ static int sweeps(const struct options *options)
 
 int options_measure(const struct options *options)
 {
-    return sweeps(options) || options->csv != NULL;
+    return sweeps(options) || options->csv != NULL || options->report != NULL;
 }
 
 static void settle_runs(struct options *options)
 {
+    options->operators |= options->report != NULL;
     if (!options_measure(options))
         return;
     if (!options_given(options, "repeat"))
@@ -290,6 +301,10 @@ static status check_together(const struct options *options)
                                           "--help says more");
     if (options->min_psnr >= 0 && mode != MODE_REPLAY)
         return status_fail(STATUS_MISUSE, "--min-psnr goes with --replay");
+    if (mode == MODE_FROM && options->report == NULL)
+        return status_fail(STATUS_MISUSE, "--from goes with --report FILE");
+    if (mode != MODE_COMPARE && (options_given(options, "fail-over") || options->compare_anyway))
+        return status_fail(STATUS_MISUSE, "--fail-over and --compare-anyway go with --compare");
     TRY(check_sweep(options));
     if (options->output != NULL && options_given(options, "out"))
         return status_fail(STATUS_MISUSE, "--out and -o both say where to");
@@ -301,9 +316,11 @@ static status check_together(const struct options *options)
 
 status options_parse(int argc, char **argv, struct options *options)
 {
-    *options = (struct options){
-        .request = miku_request_default(), .out = "out", .min_psnr = -1, .repeat = 1
-    };
+    *options = (struct options){ .request = miku_request_default(),
+                                 .out = "out",
+                                 .min_psnr = -1,
+                                 .fail_over = 0.05,
+                                 .repeat = 1 };
     for (int i = 1, used; i < argc && options->mode != MODE_HELP; i += used)
         TRY(take_argument(argv + i, options, &used));
     TRY(settle_count(options));

@@ -17,6 +17,8 @@ enum mode {
     MODE_LIST,
     MODE_PARSE,
     MODE_TOKENIZE,
+    MODE_FROM,
+    MODE_COMPARE,
     MODE_VERSION,
     MODE_HELP
 };
@@ -31,8 +33,10 @@ struct option_list {
 
 struct options {
     enum mode mode;
-    int case_number;  /* of MODE_CASE */
-    const char *file; /* of MODE_PROMPTS, MODE_REPLAY, MODE_PARSE; "-": standard input */
+    int case_number; /* of MODE_CASE */
+    const char
+        *file; /* of MODE_PROMPTS, MODE_REPLAY, MODE_PARSE ("-": standard input), MODE_FROM */
+    const char *files[2]; /* of MODE_COMPARE */
 
     const char *device, *precision;
     int threads;
@@ -46,9 +50,11 @@ struct options {
     int random_seed, random_subseed;
 
     const char *out, *output; /* folder; the one file */
-    const char *json, *csv, *trace;
+    const char *json, *csv, *trace, *report;
     int quiet, show;
-    double min_psnr; /* negative: no check */
+    double min_psnr;    /* negative: no check */
+    double fail_over;   /* share that a stage may be slower: 0.05 */
+    int compare_anyway; /* other weights and pictures too */
 
     int repeat, warmup;
     double budget; /* seconds for everything; 0: as long as it takes */
@@ -71,7 +77,7 @@ struct options {
 status options_parse(int argc, char **argv, struct options *options);
 void options_free(struct options *options);
 
-/* Whether numbers are what is wanted, rather than pictures: a sweep, --csv. */
+/* Whether numbers are what is wanted, rather than pictures: a sweep, --csv, --report. */
 int options_measure(const struct options *options);
 
 /* Whether the flag of this name was given, by its long name without dashes. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/app/csv.h"
+#include "host/app/html_report.h"
 #include "host/app/place.h"
 #include "host/app/say.h"
 #include "host/app/table.h"
@@ -15,7 +16,7 @@
 
 static status check_files(const struct options *options)
 {
-    const char *const file[] = { options->json, options->csv, options->trace };
+    const char *const file[] = { options->json, options->csv, options->trace, options->report };
     enum { FILES = sizeof file / sizeof file[0] };
     for (int i = 0; i < FILES; i++) {
         for (int k = 0; k < i; k++)
@@ -56,7 +57,7 @@ static int wants_table(const struct options *options)
 int outputs_want_results(const struct options *options)
 {
     return wants_table(options) || options->json != NULL || options->csv != NULL ||
-           options->trace != NULL;
+           options->trace != NULL || options->report != NULL;
 }
 
 /* ---- after ------------------------------------------------------------------------------- */
@@ -118,6 +119,8 @@ status outputs_write(const struct options *options, const struct results *result
         result = first_of(result, write_json(document, options->json), why, sizeof why);
     if (options->csv != NULL)
         result = first_of(result, write_csv(results, options->csv), why, sizeof why);
+    if (options->report != NULL && document != NULL)
+        result = first_of(result, html_report_write(document, options->report), why, sizeof why);
     if (options->trace != NULL)
         result = first_of(result, write_trace(trace, device, options->trace), why, sizeof why);
     cJSON_Delete(document);
