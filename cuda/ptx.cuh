@@ -37,7 +37,7 @@ template <> struct ptx_is_bf16<__nv_bfloat16> {
     enum { value = 1 };
 };
 
-/* ---- ldmatrix -------------------------------------------------------------------------------- */
+/* ---- ldmatrix --------------------------------------------------------------------------- */
 
 /* N times ldmatrix.x4: lane 8*i+j gives the address of row j (16 bytes, 16-aligned, shared) of 8x8
  * matrix i. */
@@ -108,8 +108,7 @@ template <int N> PTX_FN uint32_t (&pairs(uint32_t (&b)[N][2]))[N / 2][4]
     return reinterpret_cast<uint32_t(&)[N / 2][4]>(b);
 }
 
-/* ---- mma.sync m16n8k16 -------------------------------------------------------------------------
- */
+/* ---- mma.sync m16n8k16 ------------------------------------------------------------------ */
 
 #define PTX_MMA(type)                                                                              \
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 "                    \
@@ -169,8 +168,7 @@ PTX_FN void mma_k8(float (&d)[M][N][4], const uint32_t (&a)[M][2], const uint32_
 }
 #undef PTX_MMA
 
-/* ---- cp.async
- * ------------------------------------------------------------------------------------ */
+/* ---- cp.async --------------------------------------------------------------------------- */
 
 /* Copies 16 bytes to shared memory, past L1; those past `valid` arrive as zeros and are not read.
  * Both addresses 16-aligned. Where nothing is valid `global` is still an address: any good one. */
@@ -206,8 +204,7 @@ template <int KEEP> PTX_FN void cp_async_wait()
                                                    : "memory"));
 }
 
-/* ---- barriers
- * ------------------------------------------------------------------------------------ */
+/* ---- barriers --------------------------------------------------------------------------- */
 
 /* One of the block's 16 barriers (0 is __syncthreads) for `threads` threads, whole warps. */
 PTX_FN void barrier_sync(int id, int threads PTX_SITE)
@@ -224,8 +221,7 @@ PTX_FN void barrier_arrive(int id, int threads PTX_SITE)
                           : "memory"));
 }
 
-/* ---- arithmetic
- * ------------------------------------------------------------------------------------ */
+/* ---- arithmetic ------------------------------------------------------------------------- */
 
 /* 2^x, 2 ulp, subnormal results 0; 2^-inf is 0. */
 PTX_FN float ex2(float x)
@@ -256,8 +252,7 @@ template <> __device__ __forceinline__ uint32_t pack<__nv_bfloat16>(float low, f
     return bits;
 }
 
-/* ---- one kernel after another
- * ------------------------------------------------------------------------ */
+/* ---- one kernel after another ----------------------------------------------------------- */
 
 /* For gpu_launch_with(dependent): waits for the kernel before; lets the kernel after begin. */
 PTX_FN void grid_dependency_wait()

@@ -18,8 +18,7 @@
 #define HOPPER_BODY(host, ...) __trap()
 #endif
 
-/* ---- mbarriers: uint64_t in shared memory
- * --------------------------------------------------------- */
+/* ---- mbarriers: uint64_t in shared memory ----------------------------------------------- */
 
 /* One thread initialises; then mbarrier_init_done(), and a barrier before anybody's first use. */
 PTX_FN void mbarrier_init(uint64_t *bar, int arrivals PTX_SITE)
@@ -85,8 +84,7 @@ PTX_FN void mbarrier_wait(uint64_t *bar, int parity PTX_SITE)
                              : "memory"));
 }
 
-/* ---- bulk copies, one thread for a whole box
- * --------------------------------------------------------- */
+/* ---- bulk copies, one thread for a whole box -------------------------------------------- */
 
 /* Bring the map's box at (x, y, ...), x innermost, to shared memory; its bytes count towards `bar`.
  * Shared memory is 128-byte aligned, with a swizzle to 8 of its rows (1024 bytes at width 128). */
@@ -247,8 +245,7 @@ PTX_FN void fence_async()
     HOPPER_BODY(emu_fence_async(), asm volatile("fence.proxy.async.shared::cta;" ::: "memory"));
 }
 
-/* ---- wgmma: 64 x N x 16 by a warpgroup of 128 threads
- * ---------------------------------------------------- */
+/* ---- wgmma: 64 x N x 16 by a warpgroup of 128 threads ----------------------------------- */
 
 /* Where an operand of 16-bit values lies in shared memory. With a swizzle of W bytes:
  *   K contiguous  rows of W bytes, 8 of them together; `stride`: bytes from 8 rows to the next 8. A
@@ -332,8 +329,7 @@ PTX_FN void wgmma(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, int add
                 (wgmma_multiply<N, ptx_is_bf16<T>::value, 0, TRANSPOSED_B>::go(d, a, b, add)));
 }
 
-/* ---- warp-specialised roles
- * ------------------------------------------------------------------------------ */
+/* ---- warp-specialised roles ------------------------------------------------------------- */
 
 /* Registers per thread of this warpgroup: a multiple of 8, 24 to 240. */
 template <int N> PTX_FN void registers_more()
@@ -345,8 +341,7 @@ template <int N> PTX_FN void registers_fewer()
     HOPPER_BODY((void)0, asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)));
 }
 
-/* ---- clusters: blocks that reach each other's shared memory
- * ---------------------------------------------- */
+/* ---- clusters: blocks that reach each other's shared memory ----------------------------- */
 
 PTX_FN int cluster_rank()
 {

@@ -9,6 +9,7 @@
 #include "tests/emulator/wgmma.cpp"
 #include "tests/emulator/cluster.cpp"
 #include "tests/emulator/check.cpp"
+#include "tests/emulator/banks.cpp"
 #include "tests/emulator/hooks.cpp"
 #include "tests/emulator/report.cpp"
 #include "tests/emulator/faults.cpp"

@@ -9,8 +9,7 @@
 
 enum { MAP_MAGIC = 0x7e50a4 };
 
-/* ---- tensor maps
- * ---------------------------------------------------------------------------------- */
+/* ---- tensor maps ------------------------------------------------------------------------ */
 
 CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
                                 void *base, const cuuint64_t *dims, const cuuint64_t *strides,
@@ -117,8 +116,7 @@ template <class F> static void each_row(const CUtensorMap *m, const int *at, F f
     }
 }
 
-/* ---- to shared memory
- * -------------------------------------------------------------------------------- */
+/* ---- to shared memory ------------------------------------------------------------------- */
 
 static void issue(mbarrier *b, const block *to, const bulk_copy &c, int width)
 {
@@ -245,8 +243,7 @@ void emu_idle(worker *w)
     }
 }
 
-/* ---- from shared memory
- * -------------------------------------------------------------------------------- */
+/* ---- from shared memory ----------------------------------------------------------------- */
 
 void emu_tensor_store(const CUtensorMap *map, const void *shared, const int *at, int rank,
                       emu_site site)

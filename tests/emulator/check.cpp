@@ -7,6 +7,8 @@
 #include "tests/emulator/internal.h"
 
 extern "C" char __executable_start, end;
+/* In place of a block's number: written by atomics, read by more than one block. */
+enum { EVERYBODY = 0xfffff, SEVERAL = 0xffffe };
 
 static std::string place(const char *what, emu_site site, void *pc)
 {
@@ -18,8 +20,7 @@ static std::string place(const char *what, emu_site site, void *pc)
 
 static uint32_t *clock_of(worker *w, int id) { return &w->clocks[(size_t)id * (size_t)w->stride]; }
 
-/* ---- shared memory
- * --------------------------------------------------------------------------------- */
+/* ---- shared memory ---------------------------------------------------------------------- */
 
 static std::string who(const worker *w, int id)
 {
@@ -109,28 +110,94 @@ static void check_shared(worker *w, block *b, size_t at, size_t bytes, emu_acces
     }
 }
 
-/* ---- global memory
- * --------------------------------------------------------------------------------- */
+/* ---- global memory --------------------------------------------------------------------- */
 
-static void check_global(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
-                         void *pc)
+static void check_state(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
+                        void *pc)
 {
-    unsigned char *state = emu_heap_state + at;
+    const unsigned char *state = emu_heap_state + at;
     for (size_t i = 0; i < bytes; i++) {
         if (state[i] == GLOBAL_NONE)
             emu_fail("%s: %s of %zu bytes at %s", place(what, site, pc).c_str(),
                      a == ACCESS_WRITE ? "write" : "read", bytes,
                      emu_describe(emu_heap + at + i).c_str());
-        if (a == ACCESS_READ && state[i] == GLOBAL_UNWRITTEN)
+        if (a != ACCESS_WRITE && state[i] == GLOBAL_UNWRITTEN)
             emu_fail("%s: reads global memory nobody has written: %s",
                      place(what, site, pc).c_str(), emu_describe(emu_heap + at + i).c_str());
     }
-    if (a == ACCESS_WRITE)
-        memset(state, GLOBAL_WRITTEN, bytes);
 }
 
-/* ---- any access
- * ------------------------------------------------------------------------------------ */
+/* The block of this launch that a mark names, or -1: another launch's, this block's own, atomics'.
+ */
+static int other_block(uint32_t mark)
+{
+    const uint32_t block = mark & EVERYBODY;
+    return mark - block != emu_worker->grid->number << 20 || block == EVERYBODY ||
+                   block == emu_now->block->index
+               ? -1
+               : (int)block;
+}
+
+/* Blocks of one launch may not write one place, nor write what another reads: nothing orders them.
+ * The exception is "the last to arrive": the other block fenced what it wrote and did an atomic,
+ * and so did this one since. Blocks of one cluster are let off. */
+static void check_blocks(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
+                         void *pc)
+{
+    launch *g = emu_worker->grid;
+    const block *b = emu_now->block;
+    const uint32_t mine = g->number << 20 | b->index;
+    const int writes = a == ACCESS_WRITE;
+    if (bytes == 1 && at % 2) /* it has no mark of its own */
+        return;
+    for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++) {
+        const int writer = other_block(emu_heap_writer[i]);
+        const int reader = writes ? other_block(emu_heap_reader[i]) : -1;
+        if (writer >= 0 && !(g->marks[b->index].told && g->marks[(size_t)writer].fenced))
+            emu_fail("%s: %s block %d of the same launch wrote: %s", place(what, site, pc).c_str(),
+                     writes ? "two blocks write one output: overwrites what" : "reads what", writer,
+                     emu_describe(emu_heap + i * 2).c_str());
+        if (reader >= 0 &&
+            !(g->marks[b->index].told && (reader == SEVERAL || g->marks[(size_t)reader].told)))
+            emu_fail("%s: overwrites what other blocks of the same launch read: %s",
+                     place(what, site, pc).c_str(), emu_describe(emu_heap + i * 2).c_str());
+        if (writes)
+            emu_heap_writer[i] = mine;
+        else
+            emu_heap_reader[i] =
+                other_block(emu_heap_reader[i]) < 0 ? mine : g->number << 20 | SEVERAL;
+    }
+    if (writes)
+        g->marks[b->index].fenced = 0;
+}
+
+static void check_global(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
+                         void *pc)
+{
+    check_state(at, bytes, a, what, site, pc);
+    if (emu_worker->grid->per_cluster == 1 && emu_worker->grid->blocks > 1)
+        check_blocks(at, bytes, a, what, site, pc);
+    if (a == ACCESS_WRITE)
+        memset(emu_heap_state + at, GLOBAL_WRITTEN, bytes);
+}
+
+/* Atomics on one address do not race with each other: bounds, and whether it was ever written. */
+void emu_check_atomic(const void *p, size_t bytes, void *pc)
+{
+    const size_t at = (size_t)((const unsigned char *)p - emu_heap);
+    if (emu_block_of_shared(p))
+        return;
+    if (!emu_heap || at >= emu_heap_bytes) {
+        emu_check(p, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
+        return;
+    }
+    check_state(at, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
+    emu_worker->grid->marks[emu_now->block->index].told = 1;
+    for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++)
+        emu_heap_writer[i] = emu_worker->grid->number << 20 | EVERYBODY;
+}
+
+/* ---- any access ------------------------------------------------------------------------- */
 
 /* Its own registers and locals, threadIdx and its kin, tables of constants, the arguments. */
 static int is_private(const worker *w, const unsigned char *u, emu_access a)
@@ -159,8 +226,7 @@ void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_
         emu_fail("%s: %s", place(what, site, pc).c_str(), emu_describe(p).c_str());
 }
 
-/* ---- clocks
- * ----------------------------------------------------------------------------------------- */
+/* ---- clocks ----------------------------------------------------------------------------- */
 
 void emu_check_cluster_begins(worker *w)
 {
@@ -234,8 +300,7 @@ void emu_check_learn(const meeting *m)
         join(clock_of(w, emu_now->id), m->told.data(), w->stride);
 }
 
-/* ---- bulk copies
- * --------------------------------------------------------------------------------- */
+/* ---- bulk copies ------------------------------------------------------------------------ */
 
 /* What an mbarrier's copies have brought, those know who have waited for it. */
 void emu_check_landing(const void *p, size_t bytes, mbarrier *m)

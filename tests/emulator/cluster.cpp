@@ -31,8 +31,7 @@ void *emu_cluster_map(const void *p, int rank, emu_site site)
     return there->shared + ((const unsigned char *)p - from->shared);
 }
 
-/* ---- barrier.cluster
- * --------------------------------------------------------------------------------- */
+/* ---- barrier.cluster -------------------------------------------------------------------- */
 
 static void complete_if_all(worker *w)
 {

@@ -9,7 +9,7 @@
 
 #include "tests/emulator/internal.h"
 
-emu_settings emu_set = { EMU_RANDOM, 1, 2, 0, 90, 132, 8192, 0, 20, 0, 0 };
+emu_settings emu_set = { EMU_RANDOM, 1, 2, 0, 90, 132, 8192, 0, 20, 0, 0, 0 };
 std::string emu_first_report;
 std::recursive_mutex emu_lock;
 
@@ -17,7 +17,7 @@ static cudaError_t sticky, last;
 static int64_t calls;
 static std::map<const void *, int> shared_limits; /* by cudaFuncSetAttribute, per kernel */
 
-/* ---- errors --------------------------------------------------------------------------------- */
+/* ---- errors ----------------------------------------------------------------------------- */
 
 static const char *failed_call = "";
 
@@ -104,8 +104,7 @@ const char *cudaGetErrorName(cudaError_t error)
     return "unrecognized error code";
 }
 
-/* ---- what it says it is -----------------------------------------------------------------------
- */
+/* ---- what it says it is ----------------------------------------------------------------- */
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
@@ -209,8 +208,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
     return cudaSuccess;
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------
- */
+/* ---- kernels ---------------------------------------------------------------------------- */
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute, int value)
 {
@@ -258,8 +256,7 @@ cudaError_t emu_occupancy(int *blocks, int threads, size_t shared_bytes)
     return cudaSuccess;
 }
 
-/* ---- settings from the environment
- * ---------------------------------------------------------------- */
+/* ---- settings from the environment ------------------------------------------------------ */
 
 template <class T> static void read_number(const char *name, T *to)
 {

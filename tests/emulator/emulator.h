@@ -30,6 +30,7 @@ struct emu_settings {
                           device, 35 driver too old, 46 in use */
     int watchdog_s;    /* processor seconds that a block may take: 20 */
     int64_t fail_call; /* the runtime call to fail, counted from 1; 0: none */
+    int count_banks;   /* 1: emu_take_banks() has something to say; checked builds, slow */
     int fail_error;    /* with which cudaError_t; 0: out of memory for an allocation, otherwise a
                           launch failure, after which every call fails */
 };
@@ -57,6 +58,16 @@ struct emu_stats {
                             conflicts */
 };
 struct emu_stats emu_take_stats(void); /* since the last call */
+
+/* Ordinary loads and stores of shared memory and cp.async, a warp's accesses at one place in the
+ * code taken together: the k-th of each lane. */
+struct emu_banks {
+    uint64_t requests, wavefronts; /* passes over the 32 banks that they took ... */
+    uint64_t ideal;                /* ... and would take without conflicts */
+    double worst;                  /* wavefronts / ideal of the worst line, */
+    char where[120];               /* which is this one */
+};
+struct emu_banks emu_take_banks(void);
 
 #ifdef __cplusplus
 }

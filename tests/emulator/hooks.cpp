@@ -21,16 +21,15 @@ static inline void access(const void *p, size_t bytes, int aligned, emu_access a
     if (aligned && (uintptr_t)p % bytes != 0)
         emu_fail("access at %s: %zu bytes at a misaligned address", emu_source_line(pc).c_str(),
                  bytes);
+    if (emu_set.count_banks)
+        emu_bank_access(p, bytes, pc);
     emu_check(p, bytes, a, a == ACCESS_READ ? "load" : "store", { "", 0 }, pc);
 }
 
-/* Atomics on one address do not race with each other: a read, so bounds and whether it was ever
- * written. */
 static inline void atomic(const volatile void *p, size_t bytes, void *pc)
 {
-    const size_t at = (size_t)((const volatile unsigned char *)p - emu_heap);
-    if (emu_now && emu_heap && at < emu_heap_bytes)
-        emu_check((const void *)p, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
+    if (emu_now)
+        emu_check_atomic((const void *)p, bytes, pc);
 }
 
 /* What -fsanitize=bounds,alignment reports begins with its source line. */

@@ -5,7 +5,7 @@
 
 #include "tests/emulator/language.h"
 
-/* ---- sm_80 --------------------------------------------------------------------------------- */
+/* ---- sm_80 ------------------------------------------------------------------------------ */
 
 /* n times ldmatrix of `count` (2 or 4) matrices; r is [n][count]. */
 void emu_ldmatrix(uint32_t *r, int count, int transposed, const void *const *row, int n,
@@ -18,7 +18,7 @@ void emu_cp_async_commit(void);
 void emu_cp_async_wait(int keep);
 void *emu_shared(size_t bytes);
 
-/* ---- sm_90a -------------------------------------------------------------------------------- */
+/* ---- sm_90a ----------------------------------------------------------------------------- */
 
 struct CUtensorMap_st;
 

@@ -29,6 +29,12 @@ struct launch { /* one grid */
     size_t shared_bytes;
     emu_body body;
     unsigned blocks, per_cluster;
+    unsigned number; /* of the launch, 12 bits */
+    struct mark {
+        uint8_t fenced; /* __threadfence since its last store to global memory */
+        uint8_t told;   /* it has done an atomic on global memory */
+    };
+    std::vector<mark> marks; /* by block; of a checked build */
     std::atomic<unsigned> next_cluster{ 0 };
     std::atomic<int> failed{ 0 };
     cudaError_t error;
@@ -98,6 +104,7 @@ struct warp {
     uint32_t alive, ready;
     thread *lane[32];
     warp_slot slot[32];            /* by lowest lane of the mask: disjoint masks do not meet */
+    struct warp_banks *banks;      /* null unless they are counted */
     std::vector<product> products; /* oldest first */
     std::vector<size_t> product_group_end;
 };
@@ -220,6 +227,7 @@ void emu_watchdog(worker *w, int seconds);
 enum emu_access { ACCESS_READ, ACCESS_WRITE, ACCESS_IN_FLIGHT, ACCESS_BULK, ACCESS_PROXY };
 void emu_check(const void *p, size_t bytes, emu_access a, const char *what, emu_site site,
                void *pc);
+void emu_check_atomic(const void *p, size_t bytes, void *pc);
 void emu_check_cluster_begins(worker *w);
 /* The threads meet: each learns what all of them have done. */
 void emu_check_join(block *b, const uint32_t *lanes_by_warp);
@@ -229,6 +237,11 @@ void emu_check_complete(meeting *m);
 void emu_check_learn(const meeting *m); /* and is told */
 void emu_check_landing(const void *p, size_t bytes, mbarrier *b);
 void emu_check_fence(void); /* fence.proxy.async */
+
+/* banks.cpp: accesses of shared memory that a warp makes at one place in the code */
+void emu_bank_access(const void *p, size_t bytes, const void *place);
+void emu_bank_site(const void *place, emu_site site); /* what it is called */
+void emu_bank_block_ends(block *b);
 
 /* cluster.cpp */
 block *emu_block_of_shared(const void *p); /* of the cluster that runs; null if in none's */
@@ -247,7 +260,10 @@ size_t emu_swizzled(size_t offset, int bytes); /* width of the pattern: 0, 32, 6
 /* memory.cpp */
 enum { GLOBAL_NONE, GLOBAL_UNWRITTEN, GLOBAL_WRITTEN };
 extern unsigned char *emu_heap, *emu_heap_state; /* a state byte for each byte */
+/* For each 2 bytes: 12 bits of launch and 20 of block that wrote, or read, them last. */
+extern uint32_t *emu_heap_writer, *emu_heap_reader;
 extern const size_t emu_heap_bytes;
+void emu_forget_blocks(void);
 void emu_mark_written(const void *p, size_t bytes);
 int emu_is_pinned(const void *p);
 size_t emu_objects(void); /* streams, events and graphs that are not destroyed */

@@ -100,7 +100,7 @@ static inline float __double2float_rn(double v) { return (float)v; }
 static inline float __ull2float_rn(unsigned long long v) { return (float)v; }
 static inline double __uint2double_rn(unsigned v) { return v; }
 
-/* ---- integers ----------------------------------------------------------------------------- */
+/* ---- integers --------------------------------------------------------------------------- */
 
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 static inline int __popcll(unsigned long long v) { return __builtin_popcountll(v); }
@@ -158,7 +158,7 @@ static inline float max(float a, float b) { return fmaxf(a, b); }
 static inline double min(double a, double b) { return fmin(a, b); }
 static inline double max(double a, double b) { return fmax(a, b); }
 
-/* ---- loads and stores with a cache hint ---------------------------------------------------- */
+/* ---- loads and stores with a cache hint ------------------------------------------------- */
 
 template <class T> static inline T __ldg(const T *p) { return *p; }
 template <class T> static inline T __ldcg(const T *p) { return *p; }

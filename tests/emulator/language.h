@@ -26,7 +26,7 @@
 #define __shared__                                                                                 \
     static_assert(false, "no __shared__ variables: a struct, and shared_as<struct>()");
 
-/* ---- vector types ---------------------------------------------------------------------- */
+/* ---- vector types ----------------------------------------------------------------------- */
 
 #define EMU_VECTORS(type, name, align2, align4)                                                    \
     struct name##1 { type x; };                                                                    \
@@ -58,7 +58,7 @@ struct dim3 {
     constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
 };
 
-/* ---- where a thread is ----------------------------------------------------------------- */
+/* ---- where a thread is ------------------------------------------------------------------ */
 
 struct emu_place {
     uint3 thread, block;

@@ -6,7 +6,7 @@
 
 #include "tests/emulator/internal.h"
 
-/* ---- ldmatrix ------------------------------------------------------------------------------ */
+/* ---- ldmatrix --------------------------------------------------------------------------- */
 
 struct ldmatrix {
     uint32_t *r;
@@ -80,7 +80,7 @@ void emu_ldmatrix(uint32_t *r, int count, int transposed, const void *const *row
     emu_warp(transposed ? trans : plain, ~0u, &mine, site);
 }
 
-/* ---- mma ------------------------------------------------------------------------------------ */
+/* ---- mma -------------------------------------------------------------------------------- */
 
 struct mma {
     float *d;

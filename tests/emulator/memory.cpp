@@ -12,18 +12,17 @@
 
 const size_t emu_heap_bytes = (size_t)64 << 30; /* of addresses */
 unsigned char *emu_heap, *emu_heap_state;
+uint32_t *emu_heap_writer, *emu_heap_reader;
 
 enum { GAP = 1 << 20 }; /* a wild index has to miss by more than this to hit a neighbour */
 static size_t heap_used, bytes_in_use;
 static std::map<const unsigned char *, size_t> allocations, freed, pinned;
 
-/* ---- device memory ------------------------------------------------------------------------------
- */
+/* ---- device memory ---------------------------------------------------------------------- */
 
-static unsigned char *reserve(int protection)
+static unsigned char *reserve(size_t bytes, int protection)
 {
-    void *p = mmap(nullptr, emu_heap_bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    void *p = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         perror("emulator: address space for device memory");
         abort();
@@ -40,8 +39,10 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if (bytes == 0)
         return cudaSuccess;
     if (!emu_heap) {
-        emu_heap = reserve(PROT_NONE);
-        emu_heap_state = reserve(PROT_READ | PROT_WRITE);
+        emu_heap = reserve(emu_heap_bytes, PROT_NONE);
+        emu_heap_state = reserve(emu_heap_bytes, PROT_READ | PROT_WRITE);
+        emu_heap_writer = (uint32_t *)reserve(emu_heap_bytes * 2, PROT_READ | PROT_WRITE);
+        emu_heap_reader = (uint32_t *)reserve(emu_heap_bytes * 2, PROT_READ | PROT_WRITE);
     }
     const size_t room = (bytes + 255) & ~(size_t)255, pages = (room + PAGE - 1) / PAGE * PAGE;
     if (bytes > ((size_t)emu_set.memory_mb << 20) - bytes_in_use ||
@@ -87,6 +88,15 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
     return cudaSuccess;
 }
 
+/* Launches' numbers begin again. */
+void emu_forget_blocks(void)
+{
+    if (!emu_heap)
+        return;
+    madvise(emu_heap_writer, heap_used * 2, MADV_DONTNEED);
+    madvise(emu_heap_reader, heap_used * 2, MADV_DONTNEED);
+}
+
 void emu_mark_written(const void *p, size_t bytes)
 {
     const size_t at = (size_t)((const unsigned char *)p - emu_heap);
@@ -122,8 +132,7 @@ std::string emu_describe_heap(const unsigned char *p)
 
 size_t emu_held(void) { return bytes_in_use + pinned.size() + emu_objects(); }
 
-/* ---- pinned host memory
- * ----------------------------------------------------------------------------- */
+/* ---- pinned host memory ----------------------------------------------------------------- */
 
 cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
 {

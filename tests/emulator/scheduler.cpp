@@ -9,7 +9,7 @@ __thread worker *emu_worker;
 __thread thread *emu_now;
 __thread emu_place *emu_here;
 
-/* ---- switching: System V x86-64; six registers and the stack pointer --------------------- */
+/* ---- switching: System V x86-64; six registers and the stack pointer -------------------- */
 
 extern "C" void emu_switch(void **save_sp, void *load_sp);
 asm(R"(
@@ -51,7 +51,7 @@ void emu_leave(void)
     abort();
 }
 
-/* ---- order -------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------------ */
 
 uint32_t emu_random(worker *w)
 {
@@ -157,7 +157,7 @@ void emu_yield(void)
 
 int emu_lane(void) { return emu_now->lane; }
 
-/* ---- the life of a thread ----------------------------------------------------------------- */
+/* ---- the life of a thread --------------------------------------------------------------- */
 
 static void thread_main(void)
 {
@@ -220,7 +220,7 @@ static block *make_block(int rank)
     return b;
 }
 
-/* ---- a cluster: one block mostly ------------------------------------------------------------ */
+/* ---- a cluster: one block mostly -------------------------------------------------------- */
 
 static uint3 block_place(const launch *g, unsigned cluster, int rank)
 {
@@ -309,4 +309,6 @@ void emu_run_cluster(worker *w, unsigned index)
     if (emu_checking)
         emu_check_cluster_begins(w);
     go_on_with(pick(w, nullptr, 0));
+    for (int i = 0; emu_set.count_banks && i < w->block_count; i++)
+        emu_bank_block_ends(w->blocks[(size_t)i]);
 }

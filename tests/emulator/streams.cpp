@@ -55,6 +55,7 @@ size_t emu_objects(void) { return (size_t)object::count; }
 
 static CUstream_st default_stream;
 static std::list<CUstream_st *> streams;
+static unsigned launches;   /* so far */
 static int strict_captures; /* in a mode that forbids allocations and waits */
 
 static CUstream_st *the(cudaStream_t s) { return s ? s : &default_stream; }
@@ -66,8 +67,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running ---------------------------------------------------------------------------- */
 
 static void run_until(CUstream_st *s, uint64_t after)
 {
@@ -122,8 +122,7 @@ static cudaError_t forbidden(CUstream_st *s)
 
 int emu_capturing(void) { return strict_captures; }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------- */
+/* ---- streams ---------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags)
 {
@@ -199,8 +198,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t function, void *data
     });
 }
 
-/* ---- copies
- * ---------------------------------------------------------------------------------------- */
+/* ---- copies ----------------------------------------------------------------------------- */
 
 static int on_device(const void *p)
 {
@@ -288,8 +286,7 @@ cudaError_t cudaMemset(void *p, int byte, size_t bytes)
     return cudaMemsetAsync(p, byte, bytes, nullptr);
 }
 
-/* ---- launches
- * -------------------------------------------------------------------------------------- */
+/* ---- launches --------------------------------------------------------------------------- */
 
 cudaError_t emu_check_launch(const void *kernel, dim3 grid, dim3 block, dim3 cluster,
                              size_t shared_bytes);
@@ -314,6 +311,11 @@ cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 blo
         g.blocks = grid.x * grid.y * grid.z;
         g.per_cluster = cluster.x * cluster.y * cluster.z;
         g.error = cudaErrorLaunchFailure;
+        g.number = launches++ % 4095 + 1;
+        if (g.number == 1)
+            emu_forget_blocks();
+        if (emu_checking)
+            g.marks.resize(g.blocks);
         emu_run_grid(&g);
         if (!g.failed)
             return cudaSuccess;
@@ -322,8 +324,7 @@ cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 blo
     });
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------ */
+/* ---- events ----------------------------------------------------------------------------- */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
@@ -417,8 +418,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     });
 }
 
-/* ---- graphs
- * ------------------------------------------------------------------------------------------ */
+/* ---- graphs ----------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode)
 {

@@ -9,7 +9,7 @@
 
 #include "tests/emulator/language.h"
 
-/* ---- barriers -------------------------------------------------------------------------- */
+/* ---- barriers --------------------------------------------------------------------------- */
 
 enum emu_vote { EMU_VOTE_NONE, EMU_VOTE_COUNT };
 
@@ -43,7 +43,7 @@ static inline void __threadfence_block(void) { emu_threadfence(); }
 static inline void __threadfence_system(void) { emu_threadfence(); }
 static inline void __nanosleep(unsigned) { emu_yield(); }
 
-/* ---- shuffles, votes, reductions ------------------------------------------------------- */
+/* ---- shuffles, votes, reductions -------------------------------------------------------- */
 
 uint64_t emu_shuffle(uint32_t mask, uint64_t bits, int source_lane, emu_site site);
 uint32_t emu_ballot(uint32_t mask, int predicate, emu_site site);
@@ -113,7 +113,7 @@ EMU_REDUCE(or, unsigned, EMU_OR)
 EMU_REDUCE(xor, unsigned, EMU_XOR)
 #undef EMU_REDUCE
 
-/* ---- atomics: relaxed, as CUDA's are --------------------------------------------------- */
+/* ---- atomics: relaxed, as CUDA's are ---------------------------------------------------- */
 
 /* Of the bits of *p: `next` makes the new value of the old one; the old one is returned. */
 template <class T, class F> static T emu_atomic(T *p, F next)

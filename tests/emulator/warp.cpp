@@ -128,6 +128,12 @@ void emu_syncwarp(uint32_t mask, emu_site site)
     emu_warp(op, mask, nullptr, site);
 }
 
-void emu_threadfence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void emu_threadfence(void)
+{
+    launch *g = emu_worker->grid;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (!g->marks.empty())
+        g->marks[emu_now->block->index].fenced = 1;
+}
 
 void emu_trap(emu_site site) { emu_fail("__trap at %s:%d", site.file, site.line); }

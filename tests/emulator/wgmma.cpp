@@ -19,8 +19,7 @@ uint64_t emu_shared_offset(const void *shared)
     return at;
 }
 
-/* ---- operands
- * ---------------------------------------------------------------------------------------- */
+/* ---- operands --------------------------------------------------------------------------- */
 
 struct operand { /* a descriptor, decoded; in bytes */
     size_t start, leading, stride;
@@ -87,8 +86,7 @@ static __m256 to_floats(const uint16_t *p, int bf16)
                 : _mm256_cvtph_ps(h);
 }
 
-/* ---- one warp's product
- * -------------------------------------------------------------------------------- */
+/* ---- one warp's product ----------------------------------------------------------------- */
 
 /* a[row][k] of the warp's 16 rows. */
 static void warp_rows(const product &p, int first_row, float (*a)[16])
@@ -154,8 +152,7 @@ static void compute(product *p, int first_row)
     emu_worker->count.mmas += (uint64_t)(n / 8);
 }
 
-/* ---- issue, commit, wait: each by a whole warp
- * ------------------------------------------------------------- */
+/* ---- issue, commit, wait: each by a whole warp ------------------------------------------ */
 
 void emu_wgmma_fence(emu_site) { emu_now->wgmma_fenced = 1; }
 

@@ -20,6 +20,21 @@ struct pool {
 static pool &the_pool =
     *new pool(); /* never destroyed: helpers wait in it until the process ends */
 
+/* The i-th cluster to run: up, down, or by a stride that has no factor in common with their number.
+ */
+static unsigned in_order(const launch *g, unsigned i)
+{
+    const unsigned clusters = g->blocks / g->per_cluster;
+    if (emu_set.order == EMU_FORWARD)
+        return i;
+    if (emu_set.order == EMU_REVERSE)
+        return clusters - 1 - i;
+    static const unsigned primes[] = { 7919, 104729, 15485863, 1299709 };
+    const unsigned stride = primes[emu_set.seed % 4];
+    return (unsigned)(((uint64_t)i * (clusters % stride ? stride : 1) + emu_set.seed * 31) %
+                      clusters);
+}
+
 static void take_part(launch *g)
 {
     if (!emu_worker) {
@@ -31,7 +46,7 @@ static void take_part(launch *g)
     const unsigned clusters = g->blocks / g->per_cluster;
     for (unsigned i; !g->failed && (i = g->next_cluster++) < clusters;) {
         emu_watchdog(w, emu_set.watchdog_s);
-        emu_run_cluster(w, emu_set.order == EMU_REVERSE ? clusters - 1 - i : i);
+        emu_run_cluster(w, in_order(g, i));
     }
     emu_watchdog(w, 0);
     std::lock_guard<std::mutex> hold(the_pool.lock);

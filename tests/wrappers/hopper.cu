@@ -9,8 +9,7 @@
 static double f16_at(const uint16_t *p, size_t i) { return f16_to_f32(p[i]); }
 static double bf16_at(const uint16_t *p, size_t i) { return bf16_to_f32(p[i]); }
 
-/* ---- bulk tensor loads: a box of a 4-D tensor, shared memory as it lies after
- * -------------------------- */
+/* ---- bulk tensor loads: a box of a 4-D tensor, shared memory as it lies after ----------- */
 
 /* The tensor is [2][6][10][72], 72 innermost: 8640 values. */
 enum { TX = 72, TY = 10, TZ = 6, TW = 2 };
@@ -135,8 +134,7 @@ static void multicast_define(const uint16_t *a, const uint16_t *b, double *want,
     load_define<0>(a, b, want + 512, room);
 }
 
-/* ---- bulk stores: a box written with a pattern, read back by ordinary loads
- * -------------------------------- */
+/* ---- bulk stores: a box written with a pattern, read back by ordinary loads ------------- */
 
 static __global__ void store_case(const __grid_constant__ tensor_map map, const uint16_t *a, box b)
 {
@@ -198,8 +196,7 @@ static void store_define(const uint16_t *a, const uint16_t *, double *want, doub
                 }
 }
 
-/* ---- bulk_load, mbarriers by many threads, parities
- * -------------------------------------------------------- */
+/* ---- bulk_load, mbarriers by many threads, parities ------------------------------------- */
 
 struct pieces {
     uint16_t v[2][512];
@@ -247,8 +244,7 @@ static void ring_define(const uint16_t *a, const uint16_t *, double *want, doubl
             want[i * 512 + k] = a[i * 512 + 511 - k];
 }
 
-/* ---- clusters: each block writes into the next one's memory
- * ------------------------------------------------- */
+/* ---- clusters: each block writes into the next one's memory ----------------------------- */
 
 struct mail {
     float v[64];
@@ -284,8 +280,7 @@ static void cluster_define(const uint16_t *a, const uint16_t *, double *want, do
             want[block * 64 + t] = a[(block + 3) % 4 * 64 + 63 - t] + block % 4 * 4.0;
 }
 
-/* ---- wgmma: d = a b + (add ? c : 0), 64 x N x 64
- * --------------------------------------------------------------- */
+/* ---- wgmma: d = a b + (add ? c : 0), 64 x N x 64 ---------------------------------------- */
 
 struct operands {
     uint16_t a[64 * 64], b[256 * 64];

@@ -9,8 +9,7 @@
 static double f16_at(const uint16_t *p, size_t i) { return f16_to_f32(p[i]); }
 static double bf16_at(const uint16_t *p, size_t i) { return bf16_to_f32(p[i]); }
 
-/* ---- ldmatrix: 64 rows of 64 values; what each lane is given, two values a register
- * ----------------- */
+/* ---- ldmatrix: 64 rows of 64 values; what each lane is given, two values a register ----- */
 
 enum { LD_ROWS = 64, LD_ROW = 64 };
 
@@ -68,8 +67,7 @@ static void ldmatrix_define(const uint16_t *a, const uint16_t *, double *want, d
                 }
 }
 
-/* ---- mma: d = c + a b for 32 x 16 by 16 x 24, from fragments loaded value by value
- * --------------------- */
+/* ---- mma: d = c + a b for 32 x 16 by 16 x 24, from fragments loaded value by value ------ */
 
 enum { MM = 2, MN = 3 };
 
@@ -121,8 +119,7 @@ static void mma_define(const uint16_t *a, const uint16_t *b, double *want, doubl
         }
 }
 
-/* ---- cp.async: 32 threads a piece each, part of it valid
- * ------------------------------------------------ */
+/* ---- cp.async: 32 threads a piece each, part of it valid -------------------------------- */
 
 template <int BYTES> struct cp_tile {
     alignas(16) uint16_t v[3][32][BYTES / 2];
@@ -172,8 +169,7 @@ static void cp_async_define(const uint16_t *a, const uint16_t *, double *want, d
             }
 }
 
-/* ---- named barriers: warp 0 makes, warps 1 and 2 use
- * ------------------------------------------------------ */
+/* ---- named barriers: warp 0 makes, warps 1 and 2 use ------------------------------------ */
 
 struct hand_over {
     float v[4][32];
@@ -207,8 +203,7 @@ static void barrier_define(const uint16_t *a, const uint16_t *, double *want, do
             want[i * 32 + lane] = a[i / 2 * 32 + 31 - lane];
 }
 
-/* ---- arithmetic
- * -------------------------------------------------------------------------------------------- */
+/* ---- arithmetic ------------------------------------------------------------------------- */
 
 static __global__ void ex2_case(float *y)
 {
@@ -249,8 +244,7 @@ static void pack_define(const uint16_t *a, const uint16_t *, double *want, doubl
     }
 }
 
-/* ---- shuffles, votes and reductions
- * --------------------------------------------------------------------------- */
+/* ---- shuffles, votes and reductions ----------------------------------------------------- */
 
 static __global__ void shuffle_case(const uint16_t *a, float *y)
 {
