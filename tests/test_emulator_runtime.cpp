@@ -25,7 +25,7 @@ static int failures;
 static __global__ void add(int *v, int by) { v[threadIdx.x] += by; }
 static __global__ void fault(int *v) { v[1 << 20] = 1; }
 
-/* ---- streams and events ---------------------------------------------------------------- */
+/* ---- streams and events ----------------------------------------------------------------- */
 
 static void work_is_late(void)
 {
@@ -110,7 +110,7 @@ static void graphs_replay(void)
     CHECK_GOOD(cudaStreamDestroy(s));
 }
 
-/* ---- failures ------------------------------------------------------------------------------ */
+/* ---- failures --------------------------------------------------------------------------- */
 
 static void failures_stick(void)
 {
@@ -194,8 +194,7 @@ static void devices_may_be_missing(void)
     (void)cudaGetLastError();
 }
 
-/* ---- arithmetic, against host/base/dtype, which has its own roundings ---------------------------
- */
+/* ---- arithmetic, against host/base/dtype, which has its own roundings ------------------- */
 
 static int same(float a, float b) { return memcmp(&a, &b, 4) == 0 || (a != a && b != b); }
 
@@ -263,8 +262,7 @@ static void conversions_to_integers(void)
     CHECK(min(NAN, 1.0f) == 1.0f && max(1.0f, NAN) == 1.0f && min(-3, 2) == -3);
 }
 
-/* ---- counting
- * ------------------------------------------------------------------------------------ */
+/* ---- counting --------------------------------------------------------------------------- */
 
 struct square {
     float v[32][33];

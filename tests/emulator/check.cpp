@@ -110,7 +110,7 @@ static void check_shared(worker *w, block *b, size_t at, size_t bytes, emu_acces
     }
 }
 
-/* ---- global memory --------------------------------------------------------------------- */
+/* ---- global memory ---------------------------------------------------------------------- */
 
 static void check_state(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
                         void *pc)
@@ -133,32 +133,32 @@ static int other_block(uint32_t mark)
 {
     const uint32_t block = mark & EVERYBODY;
     return mark - block != emu_worker->grid->number << 20 || block == EVERYBODY ||
-                   block == emu_now->block->index
+                   block == emu_now->block->unit
                ? -1
                : (int)block;
 }
 
 /* Blocks of one launch may not write one place, nor write what another reads: nothing orders them.
  * The exception is "the last to arrive": the other block fenced what it wrote and did an atomic,
- * and so did this one since. Blocks of one cluster are let off. */
+ * and so did this one since. The blocks of one cluster count as one here. */
 static void check_blocks(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
                          void *pc)
 {
     launch *g = emu_worker->grid;
     const block *b = emu_now->block;
-    const uint32_t mine = g->number << 20 | b->index;
+    const uint32_t mine = g->number << 20 | b->unit;
     const int writes = a == ACCESS_WRITE;
     if (bytes == 1 && at % 2) /* it has no mark of its own */
         return;
     for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++) {
         const int writer = other_block(emu_heap_writer[i]);
         const int reader = writes ? other_block(emu_heap_reader[i]) : -1;
-        if (writer >= 0 && !(g->marks[b->index].told && g->marks[(size_t)writer].fenced))
+        if (writer >= 0 && !(g->marks[b->unit].told && g->marks[(size_t)writer].fenced))
             emu_fail("%s: %s block %d of the same launch wrote: %s", place(what, site, pc).c_str(),
                      writes ? "two blocks write one output: overwrites what" : "reads what", writer,
                      emu_describe(emu_heap + i * 2).c_str());
         if (reader >= 0 &&
-            !(g->marks[b->index].told && (reader == SEVERAL || g->marks[(size_t)reader].told)))
+            !(g->marks[b->unit].told && (reader == SEVERAL || g->marks[(size_t)reader].told)))
             emu_fail("%s: overwrites what other blocks of the same launch read: %s",
                      place(what, site, pc).c_str(), emu_describe(emu_heap + i * 2).c_str());
         if (writes)
@@ -168,14 +168,14 @@ static void check_blocks(size_t at, size_t bytes, emu_access a, const char *what
                 other_block(emu_heap_reader[i]) < 0 ? mine : g->number << 20 | SEVERAL;
     }
     if (writes)
-        g->marks[b->index].fenced = 0;
+        g->marks[b->unit].fenced = 0;
 }
 
 static void check_global(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
                          void *pc)
 {
     check_state(at, bytes, a, what, site, pc);
-    if (emu_worker->grid->per_cluster == 1 && emu_worker->grid->blocks > 1)
+    if (emu_worker->grid->blocks > emu_worker->grid->per_cluster)
         check_blocks(at, bytes, a, what, site, pc);
     if (a == ACCESS_WRITE)
         memset(emu_heap_state + at, GLOBAL_WRITTEN, bytes);
@@ -192,7 +192,7 @@ void emu_check_atomic(const void *p, size_t bytes, void *pc)
         return;
     }
     check_state(at, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
-    emu_worker->grid->marks[emu_now->block->index].told = 1;
+    emu_worker->grid->marks[emu_now->block->unit].told = 1;
     for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++)
         emu_heap_writer[i] = emu_worker->grid->number << 20 | EVERYBODY;
 }
@@ -281,6 +281,16 @@ void emu_check_join_warp(warp *w, uint32_t lanes)
     std::vector<uint32_t> all((size_t)emu_worker->stride, 0);
     gather(emu_worker, w, lanes, all.data());
     spread(emu_worker, w, lanes, all.data());
+}
+
+/* What this lane has just read in the name of the warp, all its lanes know to be done. */
+void emu_check_share(const warp *w)
+{
+    const int me = emu_now->id;
+    uint32_t *mine = clock_of(emu_worker, me);
+    for (uint32_t m = w->alive; m; m &= m - 1)
+        clock_of(emu_worker, w->lane[__builtin_ctz(m)]->id)[me] = mine[me];
+    mine[me]++;
 }
 
 void emu_check_arrive(meeting *m)

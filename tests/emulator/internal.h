@@ -149,9 +149,9 @@ struct mbarrier { /* the state behind 64 bits of shared memory */
     std::vector<thread *> waiting;
 };
 
-struct block { /* one that is running */
-    int rank;  /* in its cluster */
-    unsigned index;
+struct block {     /* one that is running */
+    int rank;      /* in its cluster */
+    unsigned unit; /* number of its cluster: itself mostly */
     int thread_count, warp_count, alive;
     uint32_t ready_warps;
     warp warps[32];
@@ -232,6 +232,7 @@ void emu_check_cluster_begins(worker *w);
 /* The threads meet: each learns what all of them have done. */
 void emu_check_join(block *b, const uint32_t *lanes_by_warp);
 void emu_check_join_warp(warp *w, uint32_t lanes);
+void emu_check_share(const warp *w);
 void emu_check_arrive(meeting *m); /* this thread tells */
 void emu_check_complete(meeting *m);
 void emu_check_learn(const meeting *m); /* and is told */

@@ -260,7 +260,7 @@ static void begin_block(worker *w, block *b, unsigned cluster)
 {
     const launch *g = w->grid;
     const uint3 at = block_place(g, cluster, b->rank);
-    b->index = (at.z * g->grid.y + at.y) * g->grid.x + at.x;
+    b->unit = cluster;
     b->thread_count = b->alive = (int)(g->block.x * g->block.y * g->block.z);
     b->warp_count = (b->thread_count + 31) / 32;
     b->ready_warps = b->warp_count == 32 ? ~0u : (1u << b->warp_count) - 1;

@@ -133,7 +133,7 @@ void emu_threadfence(void)
     launch *g = emu_worker->grid;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!g->marks.empty())
-        g->marks[emu_now->block->index].fenced = 1;
+        g->marks[emu_now->block->unit].fenced = 1;
 }
 
 void emu_trap(emu_site site) { emu_fail("__trap at %s:%d", site.file, site.line); }

@@ -224,6 +224,8 @@ static void run_wait(void *const keeps[32], uint32_t)
     const size_t count = w->product_group_end[(size_t)groups - 1];
     for (size_t i = 0; i < count; i++)
         compute(&w->products[i], w->index % 4 * 16);
+    if (emu_checking)
+        emu_check_share(w);
     w->products.erase(w->products.begin(), w->products.begin() + (long)count);
     w->product_group_end.erase(w->product_group_end.begin(), w->product_group_end.begin() + groups);
     for (size_t &end : w->product_group_end)
