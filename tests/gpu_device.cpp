@@ -32,7 +32,7 @@ struct cuda_choice cuda_choose(const struct cuda_device *, const char *, const c
     return { forced, forced >= 0 };
 }
 
-void cuda_count_run(struct cuda_device *, const char *, int) {}
+void cuda_count_run(struct cuda_device *, const char *, int, const char *) {}
 void cuda_op_begin(struct cuda_device *, const char *, const struct cuda_span_text *) {}
 void cuda_op_end(struct cuda_device *) {}
 
