@@ -55,8 +55,18 @@ static __device__ __forceinline__ void store_8(T *to, int left, bool whole, cons
         to[j] = v.v[j];
 }
 
-/* Finishes a tile of sums; all threads of a block of THREADS take part. What was stored is left in
- * `s`, for the statistics. */
+/* v += eight floats, 16-byte aligned. */
+static __device__ __forceinline__ void add_8(const float *from, float (&v)[8])
+{
+    for (int j = 0; j < 8; j += 4) {
+        const lanes<float, 4> four = load_lanes<4>(from + j);
+        for (int i = 0; i < 4; i++)
+            v[j + i] += four.v[i];
+    }
+}
+
+/* Finishes a tile of sums; all threads of a block of THREADS take part. For the statistics,
+ * what was stored takes the sums' place. */
 template <class T, int N, int THREADS>
 static __device__ void finish_tile(const product &p, sums<N> &s, const tile_place &at)
 {
@@ -67,6 +77,7 @@ static __device__ void finish_tile(const product &p, sums<N> &s, const tile_plac
     const int chunks = N / wide, first = at.column / wide * 8;
     const size_t image = (size_t)p.h_out * p.w_out;
     const bool whole = p.c_out % 8 == 0;
+    const bool with_stats = p.stats && at.phases == 1; /* of interleaved ones: product_stats() */
 
     for (int i = threadIdx.x; i < pixels * chunks; i += THREADS) {
         const int row = i / chunks, column = i % chunks * wide, o = first + i % chunks * 8;
@@ -75,12 +86,16 @@ static __device__ void finish_tile(const product &p, sums<N> &s, const tile_plac
         const int left = p.c_out - o;
         const size_t pixel = output_pixel(p, at, at.pixel + row);
         const float *bias = p.bias + at.column + column;
-        float v[8];
-        for (int j = 0; j < 8; j++)
-            v[j] = s.v[row][column + j] + bias[j];
-        if (p.geglu)
+        float v[8] = {};
+        add_8(&s.v[row][column], v);
+        add_8(bias, v);
+        if (p.geglu) {
+            float gate[8] = {};
+            add_8(&s.v[row][column + 8], gate);
+            add_8(bias + 8, gate);
             for (int j = 0; j < 8; j++)
-                v[j] *= gelu(s.v[row][column + 8 + j] + bias[8 + j]);
+                v[j] *= gelu(gate[j]);
+        }
         if (p.add)
             load_8(add_of<T>(p, at.img) + o, left, whole && p.add_step_stride % 8 == 0, v);
         if (p.act != ACT_NONE)
@@ -91,13 +106,16 @@ static __device__ void finish_tile(const product &p, sums<N> &s, const tile_plac
                        ((size_t)(at.img % p.n_residual) * image + pixel) * p.c_out + o,
                    left, whole, v);
         lanes<T, 8> out;
-        for (int j = 0; j < 8; j++) {
+        for (int j = 0; j < 8; j++)
             out.v[j] = from_f32<T>(v[j]);
-            s.v[row][column + j] = to_f32(out.v[j]);
-        }
         store_8((T *)p.y + ((size_t)at.img * image + pixel) * p.c_out + o, left, whole, out);
+        if (with_stats)
+            for (int j = 0; j < 8; j += 4)
+                store_lanes(&s.v[row][column + j],
+                            lanes<float, 4>{ { to_f32(out.v[j]), to_f32(out.v[j + 1]),
+                                               to_f32(out.v[j + 2]), to_f32(out.v[j + 3]) } });
     }
-    if (!p.stats || at.phases > 1) /* interleaved pixels: product_stats() */
+    if (!with_stats)
         return;
     __syncthreads();
     const size_t tile = (size_t)at.img * tiles_of(hw) + at.pixel / STATS_PIXELS;

@@ -150,6 +150,12 @@ static int order_of(int row)
                                                   : 4;
 }
 
+/* One row speaks for all that give the same bytes: the last, which picks its tile by the batch. */
+static int is_last_of_order(int row)
+{
+    return row + 1 == cuda_conv2d_table.count || order_of(row + 1) != order_of(row);
+}
+
 /* Every row; those that sum in the same order must also agree in every byte. */
 static void check_shape(const struct shape *s, enum dtype dtype, int *ran)
 {
@@ -237,9 +243,9 @@ int main(void)
         }
     for (int row = 0; row < cuda_conv2d_table.count; row++)
         CHECK(!is_here(row) || ran[row] > 0);
-    for (size_t i = 0; i < COUNT(shapes); i++)
-        if (shapes[i].n == 2 && !shapes[i].add)
-            for (int row = 0; row < cuda_conv2d_table.count; row++)
+    for (int row = 0; row < cuda_conv2d_table.count; row++)
+        for (size_t i = 0; i < COUNT(shapes) && is_last_of_order(row); i++)
+            if (shapes[i].n == 2 && !shapes[i].add)
                 check_places(&shapes[i], row);
     test_release();
     return check_failures != 0;
