@@ -11,11 +11,11 @@
  *            tiled    f32, 64 x 64 tiles in shared memory: cuda/product_tiled.cu
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
- *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
  *            window 128x64, 128x128
  *                     3x3 of stride 1: cuda/gemm_window.cu copies a pixel once for all its taps
- *            window   the same with the tile picked, for images that 128-pixel tiles fit
- *            wgmma    sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
+ *            mma      the tile of cuda/gemm.cu that cuda/tiles.h picks; all of them give the same
+ * bytes window   the tile of cuda/gemm_window.cu likewise, for images that 128 pixels fit wgmma
+ * sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
  */
 #include <limits.h>
 #include <stdio.h>
@@ -183,9 +183,9 @@ const cuda_variant<conv2d_args> variants[] = {
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
-    { "mma", 80, takes_16_bit, work_bytes, launch_mma },
     { "window 128x64", 80, takes_window, work_bytes, launch_window<TILE_128X64> },
     { "window 128x128", 80, takes_window, work_bytes, launch_window<TILE_128X128> },
+    { "mma", 80, takes_16_bit, work_bytes, launch_mma },
     { "window", 80, takes_window_well, work_bytes, launch_window_pick },
     { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
 };

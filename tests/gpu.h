@@ -40,6 +40,7 @@ struct ops *gpu_device(void);
 void gpu_device_for(enum dtype dtype); /* what it is opened for; f32 at first */
 void gpu_step(int row);                /* current row of the step table, until gpu_release() */
 void gpu_force(int row); /* run this row of the next operators' tables; -1: as the plan would */
+int gpu_ran(void);       /* row of the last operator that ran */
 
 extern int check_failures;
 void check_failed(const char *file, int line, const char *what);

@@ -5,7 +5,7 @@
 #include "tests/gpu.h"
 
 static struct cuda_device device;
-static int forced = -1;
+static int forced = -1, ran = -1;
 
 struct ops *gpu_device(void)
 {
@@ -26,13 +26,14 @@ void gpu_step(int row)
 }
 
 void gpu_force(int row) { forced = row; }
+int gpu_ran(void) { return ran; }
 
 struct cuda_choice cuda_choose(const struct cuda_device *, const char *, const char *)
 {
     return { forced, forced >= 0 };
 }
 
-void cuda_count_run(struct cuda_device *, const char *, int, const char *) {}
+void cuda_count_run(struct cuda_device *, const char *, int row, const char *) { ran = row; }
 void cuda_op_begin(struct cuda_device *, const char *, const struct cuda_span_text *) {}
 void cuda_op_end(struct cuda_device *) {}
 

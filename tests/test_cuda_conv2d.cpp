@@ -118,13 +118,13 @@ static void run(struct call *call, int row, const char *why)
     (void)emu_take_stats();
 #endif
     if (cuda_conv2d(gpu_device(), &dev) != STATUS_OK || gpu_sync() != STATUS_OK) {
-        fprintf(stderr, "%s, %s: ", cuda_conv2d_table.row[row].name, why);
+        fprintf(stderr, "%s: ", why);
         check_failed(__FILE__, __LINE__, status_text());
         return;
     }
 #ifdef GPU_EMULATOR
     const emu_stats stats = emu_take_stats();
-    CHECK((row > 1 && cuda_conv2d_table.row[row].arch <= 80) == (stats.ldmatrix > 0));
+    CHECK(row < 0 || (row > 1 && cuda_conv2d_table.row[row].arch <= 80) == (stats.ldmatrix > 0));
     CHECK(stats.wavefronts == stats.ldmatrix); /* no bank conflict in any fragment */
 #endif
     gpu_download(a.y, dev.y, bytes);
@@ -153,7 +153,10 @@ static int order_of(int row)
 /* One row speaks for all that give the same bytes: the last, which picks its tile by the batch. */
 static int is_last_of_order(int row)
 {
-    return row + 1 == cuda_conv2d_table.count || order_of(row + 1) != order_of(row);
+    for (int later = row + 1; later < cuda_conv2d_table.count; later++)
+        if (order_of(later) == order_of(row))
+            return 0;
+    return 1;
 }
 
 /* Every row; those that sum in the same order must also agree in every byte. */
@@ -228,6 +231,35 @@ static void check_splits(void)
     CHECK(tile_splits(12 * 8, 1280, 5120) == 8);
 }
 
+/* Which row runs where no plan says otherwise. */
+static void check_picks(void)
+{
+    static const struct {
+        enum dtype dtype;
+        struct shape shape;
+        const char *row;
+    } calls[] = {
+        { DTYPE_F32, { 1, 1, 1, 1, 1, 8, 12, 32, 0, 64, 3, 1, 1, 0, 0, 0, 0, 0, "" }, "tiled" },
+        { DTYPE_F16, { 1, 1, 1, 1, 1, 8, 12, 32, 0, 64, 3, 1, 1, 0, 0, 0, 0, 0, "" }, "window" },
+        { DTYPE_F16, { 1, 1, 1, 1, 1, 8, 8, 32, 0, 64, 3, 1, 1, 0, 0, 0, 0, 0, "" }, "mma" },
+        { DTYPE_F16, { 1, 1, 1, 1, 1, 8, 12, 32, 0, 4, 3, 1, 1, 0, 0, 0, 0, 0, "" }, "mma" },
+        { DTYPE_F16, { 1, 1, 1, 1, 1, 8, 12, 32, 0, 64, 1, 1, 1, 0, 0, 0, 0, 0, "" }, "mma" },
+        { DTYPE_F16, { 1, 1, 1, 1, 1, 8, 12, 32, 0, 64, 3, 2, 1, 0, 0, 0, 0, 0, "" }, "mma" },
+    };
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        struct call call = make(&calls[i].shape, calls[i].dtype, NULL);
+        run(&call, -1, "picked");
+        const char *name = cuda_conv2d_table.row[gpu_ran()].name;
+        if (strcmp(name, calls[i].row) != 0) {
+            fprintf(stderr, "call %zu ran as %s, wanted %s\n", i, name, calls[i].row);
+            CHECK(!"picked as said");
+        }
+        layer_done(&call.layer);
+        gpu_release();
+        test_release();
+    }
+}
+
 int main(void)
 {
     static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
@@ -235,6 +267,7 @@ int main(void)
     if (!gpu_present())
         return TEST_SKIP;
     check_splits();
+    check_picks();
     for (size_t i = 0; i < COUNT(shapes); i++)
         for (size_t k = 0; k < COUNT(dtypes); k++) {
             check_shape(&shapes[i], dtypes[k], ran);

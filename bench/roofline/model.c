@@ -60,28 +60,41 @@ static int takes_wgmma(const struct recorded *r)
            (r->kernel == 1 || hopper_width_fits(r->w));
 }
 
+/* As conv2d's table picks where no plan says otherwise. */
+static int takes_windows(const struct recorded *r, int phases)
+{
+    const int width_kept = r->w_out == r->w * (r->upsample == 2 ? 2 : 1);
+    return r->kernel == 3 && r->stride == 1 &&
+           tile_windowed(r->h_out * r->w_out / phases, width_kept, r->c, r->c2, r->out);
+}
+
 /* How the kernels cut the product up: cuda/tiles.h is what they go by. */
 struct cut {
-    int m, n, splits, shared_b; /* shared_b: blocks that one copy of the weight's tile serves */
+    int m, n, splits;
+    double step_bytes; /* that a block loads for K_STEP terms */
     long blocks;
 };
 
-static struct cut cut_up(const struct gpu *gpu, const struct recorded *r, int phases, int rows,
-                         int k)
+static struct cut cut_up(const struct gpu *gpu, const struct recorded *r, int phases, int taps,
+                         int columns, int k)
 {
-    const int all = r->h_out * r->w_out, pixels = all / phases;
-    struct cut cut = { .splits = tile_splits(all, rows, k), .shared_b = 1 };
+    const int all = r->h_out * r->w_out, pixels = all / phases, rows = (int)ceil_to(columns, 64);
+    struct cut cut = { .splits = tile_splits(all, columns, k) };
     if (gpu->path == GPU_WGMMA && takes_wgmma(r)) {
         cut.m = HOPPER_M;
         cut.n = hopper_n(rows);
-        cut.shared_b = HOPPER_CLUSTER;
+        cut.step_bytes = (cut.m + (double)cut.n / HOPPER_CLUSTER) * K_STEP * HALF;
         cut.blocks = hopper_blocks(r->n, phases, pixels, rows, cut.splits);
         return cut;
     }
-    const enum tile_name name = tile_pick(r->n, phases, pixels, rows, cut.splits, gpu->sm_count);
+    const int windows = takes_windows(r, phases);
+    const enum tile_name name =
+        windows ? tile_pick_window(r->n, phases, pixels, columns, cut.splits, gpu->sm_count)
+                : tile_pick(r->n, phases, pixels, columns, cut.splits, gpu->sm_count);
     cut.m = tile_of(name).m;
     cut.n = tile_of(name).n;
-    cut.blocks = tile_blocks(name, r->n, phases, pixels, rows, cut.splits);
+    cut.step_bytes = (double)tile_copied_bytes(name, taps, windows, r->w) / taps / TILE_K * K_STEP;
+    cut.blocks = tile_blocks(name, r->n, phases, pixels, columns, cut.splits);
     return cut;
 }
 
@@ -90,9 +103,9 @@ static struct prediction product(const struct gpu *gpu, const struct recorded *r
     struct prediction p = { 0 };
     const int phases = r->upsample == 2 ? 4 : 1,
               taps = r->upsample == 2 ? 4 : r->kernel * r->kernel;
-    const int columns = r->out * (r->geglu ? 2 : 1), rows = (int)ceil_to(columns, 64);
+    const int columns = r->out * (r->geglu ? 2 : 1);
     const double k = ceil_to((double)taps * (ceil_to(r->c, 8) + ceil_to(r->c2, 8)), K_STEP);
-    const struct cut cut = cut_up(gpu, r, phases, rows, (int)k);
+    const struct cut cut = cut_up(gpu, r, phases, taps, columns, (int)k);
     p.flops = 2.0 * r->n * r->h_out * r->w_out * columns * r->kernel * r->kernel * (r->c + r->c2);
     p.tile_m = cut.m;
     p.tile_n = cut.n;
@@ -102,7 +115,7 @@ static struct prediction product(const struct gpu *gpu, const struct recorded *r
     const double block_k = ceil(k / cut.splits / K_STEP) * K_STEP;
     const double block_flops = 2.0 * cut.m * cut.n * block_k;
     p.run_flops = p.blocks * block_flops;
-    p.l2_bytes = p.blocks * (cut.m + (double)cut.n / cut.shared_b) * block_k * HALF + r->out_bytes;
+    p.l2_bytes = p.blocks * block_k / K_STEP * cut.step_bytes + r->out_bytes;
     if (cut.splits > 1)
         p.l2_bytes += 2.0 * p.blocks * cut.m * cut.n * SINGLE;
     p.hbm_bytes = from_hbm(gpu, r);
