@@ -11,7 +11,7 @@
  *            tiled    f32, 64 x 64 tiles in shared memory: cuda/product_tiled.cu
  *            128x16, 64x64, 128x64, 128x128
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
- *            window 128x64, 128x128
+ *            window 64x64, 128x64, 128x128
  *                     3x3 of stride 1: cuda/gemm_window.cu copies a pixel once for all its taps
  *            mma      the tile of cuda/gemm.cu that cuda/tiles.h picks; all of them give the same
  * bytes window   the tile of cuda/gemm_window.cu likewise, for images that 128 pixels fit wgmma
@@ -154,8 +154,7 @@ int takes_window(const conv2d_args *a)
 
 int takes_window_well(const conv2d_args *a)
 {
-    const int pixels = a->weight->upsample == 2 ? a->h * a->w : a->h_out * a->w_out;
-    return takes_window(a) && tile_windowed(pixels, 1, a->c, a->c2, a->c_out);
+    return takes_window(a) && tile_windowed(1, a->c, a->c2, a->c_out);
 }
 
 template <enum tile_name TILE> status launch_window(const conv2d_args *a, const cuda_call *call)
@@ -183,6 +182,7 @@ const cuda_variant<conv2d_args> variants[] = {
     { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
     { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
+    { "window 64x64", 80, takes_window, work_bytes, launch_window<TILE_64X64> },
     { "window 128x64", 80, takes_window, work_bytes, launch_window<TILE_128X64> },
     { "window 128x128", 80, takes_window, work_bytes, launch_window<TILE_128X128> },
     { "mma", 80, takes_16_bit, work_bytes, launch_mma },

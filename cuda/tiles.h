@@ -92,15 +92,14 @@ static inline enum tile_name tile_pick(int images, int phases, int pixels, int c
 static inline enum tile_name tile_pick_window(int images, int phases, int pixels, int columns,
                                               int splits, int sm_count)
 {
-    return tile_cheapest(TILE_128X64, images, phases, pixels, columns, splits, sm_count);
+    return tile_cheapest(TILE_64X64, images, phases, pixels, columns, splits, sm_count);
 }
 
 /* Whether a 3x3 convolution of stride 1 runs by windows where no plan says otherwise: if they take
- * it, and 128-pixel tiles fit the image (of one phase) well. */
-static inline int tile_windowed(int pixels, int width_kept, int c, int c2, int columns)
+ * it, and there are more outputs than the narrow tile's. */
+static inline int tile_windowed(int width_kept, int c, int c2, int columns)
 {
-    return width_kept && c % TILE_K == 0 && c2 % TILE_K == 0 && columns > 16 &&
-           (pixels + 127) / 128 * 128 <= pixels + pixels / 3;
+    return width_kept && c % TILE_K == 0 && c2 % TILE_K == 0 && columns > tile_of(TILE_128X16).n;
 }
 
 /* Bytes that a block copies to shared memory for TILE_K channels of all taps, 2 bytes an element.

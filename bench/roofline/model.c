@@ -61,11 +61,10 @@ static int takes_wgmma(const struct recorded *r)
 }
 
 /* As conv2d's table picks where no plan says otherwise. */
-static int takes_windows(const struct recorded *r, int phases)
+static int takes_windows(const struct recorded *r)
 {
     const int width_kept = r->w_out == r->w * (r->upsample == 2 ? 2 : 1);
-    return r->kernel == 3 && r->stride == 1 &&
-           tile_windowed(r->h_out * r->w_out / phases, width_kept, r->c, r->c2, r->out);
+    return r->kernel == 3 && r->stride == 1 && tile_windowed(width_kept, r->c, r->c2, r->out);
 }
 
 /* How the kernels cut the product up: cuda/tiles.h is what they go by. */
@@ -87,7 +86,7 @@ static struct cut cut_up(const struct gpu *gpu, const struct recorded *r, int ph
         cut.blocks = hopper_blocks(r->n, phases, pixels, rows, cut.splits);
         return cut;
     }
-    const int windows = takes_windows(r, phases);
+    const int windows = takes_windows(r);
     const enum tile_name name =
         windows ? tile_pick_window(r->n, phases, pixels, columns, cut.splits, gpu->sm_count)
                 : tile_pick(r->n, phases, pixels, columns, cut.splits, gpu->sm_count);
