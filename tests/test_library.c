@@ -108,6 +108,31 @@ static void a_lora_comes_off_exactly(void **state)
     miku_close(miku);
 }
 
+static status keep_size(void *user, const struct miku_picture *picture)
+{
+    *(int *)user = picture->width * 100 + picture->height;
+    return STATUS_OK;
+}
+
+static void every_multiple_of_8_is_a_size(void **state)
+{
+    (void)state;
+    struct miku *miku = open_mini(1);
+    static const int sizes[][2] = { { 8, 8 }, { 24, 8 }, { 8, 40 }, { 72, 56 } };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct miku_request request = small();
+        int seen = 0;
+        request.width = sizes[i][0];
+        request.height = sizes[i][1];
+        assert_int_equal(
+            miku_generate(miku, &request,
+                          &(struct miku_callbacks){ .picture = keep_size, .user = &seen }),
+            STATUS_OK);
+        assert_int_equal(seen, request.width * 100 + request.height);
+    }
+    miku_close(miku);
+}
+
 struct worker {
     struct seen seen;
     status result;
@@ -266,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_picture_does_not_depend_on_its_batch),
         cmocka_unit_test(a_lora_comes_off_exactly),
+        cmocka_unit_test(every_multiple_of_8_is_a_size),
         cmocka_unit_test(two_contexts_run_in_two_threads),
         cmocka_unit_test(cancelling_stops_and_leaves_the_context_usable),
         cmocka_unit_test(refuses_what_makes_no_sense),

@@ -6,7 +6,7 @@
 #define AT(field) offsetof(struct options, field)
 #define MODE(m) .mode = MODE_##m
 
-enum { SIDE_LOW = 64, SIDE_HIGH = 4096 };
+enum { SIDE_LOW = 8, SIDE_HIGH = 4096 };
 
 /* Ranges are those of the library (host/pipeline/request.c), said before anything is opened. */
 const struct option_row option_rows[] = {

@@ -12,7 +12,7 @@
 #include "host/prompt/infotext.h"
 
 enum {
-    SIDE_MIN = 64,
+    SIDE_MIN = 8,
     SIDE_MAX = 4096,
     STEPS_MAX = 1000,
     COUNT_MAX = 100000,
