@@ -6,3 +6,4 @@ if(MIKU_CUDA_FOUND)
     set_tests_properties(device_cases PROPERTIES LABELS gpu SKIP_RETURN_CODE 77 TIMEOUT 300
         ENVIRONMENT MIKU_TEST_DEVICE=cuda)
 endif()
+miku_test(test_requests ROOMS LIBS mikubench SOURCES seeded.c weights_fixture.c)

@@ -12,7 +12,7 @@
 
 #include "host/base/philox.h"
 
-static const char *const names[] = { "small", "wide" };
+static const char *const names[] = { "small", "wide", "requests" };
 
 static const struct sd1_sizes sizes[] = {
     { .vocabulary = 512,
@@ -39,6 +39,18 @@ static const struct sd1_sizes sizes[] = {
       .unet_time = 96,
       .vae_z = 4,
       .decoder_width = { 64, 32, 64, 128 } },
+    { .vocabulary = 49408,
+      .positions = 77,
+      .text_width = 64,
+      .text_layers = 3,
+      .text_heads = 1,
+      .text_ff = 256,
+      .unet_in = 4,
+      .unet_out = 4,
+      .unet_width = { 32, 64, 96, 128 },
+      .unet_time = 128,
+      .vae_z = 4,
+      .decoder_width = { 32, 64, 96, 96 } },
 };
 
 static uint64_t fnv1a(const char *text, uint64_t h)

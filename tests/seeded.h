@@ -6,7 +6,7 @@
 #include "host/model/modules.h"
 #include "host/model/source.h"
 
-enum seeded_which { SEEDED_SMALL, SEEDED_WIDE };
+enum seeded_which { SEEDED_SMALL, SEEDED_WIDE, SEEDED_REQUESTS };
 
 /* A checkpoint. get() makes each row anew, so it can be asked as often as one likes. */
 struct seeded {
