@@ -64,6 +64,16 @@ def check_configuration(c, pictures):
         assert sum(steps) <= c["clocks"]["sampling"]["values"][i] + CLOSE * (len(steps) + 1)
         assert c["stages"]["sample"]["values"][i] + CLOSE >= c["clocks"]["sampling"]["values"][i]
         assert c["clocks"]["picture"]["values"][i] + CLOSE >= c["stages"]["sample"]["values"][i]
+    for rate, ms in zip(c["steps_per_s"]["values"], c["clocks"]["sampling"]["values"]):
+        assert abs(rate * ms / 1000 / c["steps"] - 1) < 1e-3
+    if batches == 1:
+        parts = zip(*(c["stages"][s]["values"] for s in ("encode", "sample", "decode")), c["clocks"]["picture"]["values"])
+        assert all(encode + sample + decode <= picture + 4 * CLOSE for encode, sample, decode, picture in parts)
+    if not failed and c["runs"]["reason"] is None:
+        check_series(c["clocks"]["file"], c["count"] * c["runs"]["counted"])
+    assert c["stages"]["write"] == c["clocks"]["file"]
+    assert c["memory"]["device_peak_bytes"] > 0 and c["memory"]["host_peak_bytes"] > 0
+    assert (c["energy"]["joules_per_picture"] is None) == (c["energy"]["reason"] is not None)
     for k in range(c["steps"]):
         close(c["step"]["median"][k], statistics.median(v[k] for v in c["step"]["values"]))
     if not failed:
@@ -173,6 +183,9 @@ if asked.configurations is not None:
     assert len({c["key"] for c in configurations}) == len(configurations)
     for c in configurations:
         check_configuration(c, [document["pictures"][i] for i in c["pictures"]])
+assert [c["clocks"]["cold"] is not None for c in configurations].count(True) <= 1
+assert document["environment"]["wall_ms"] >= sum(sum(c["clocks"]["picture"]["values"]) for c in configurations
+                                                 if c["clocks"]["picture"])
 for i, picture in enumerate(document["pictures"]):
     assert i in configurations[picture["configuration"]]["pictures"]
 if asked.csv:
