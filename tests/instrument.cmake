@@ -20,3 +20,13 @@ foreach(script cli_results cli_measure cli_profile)
     set_tests_properties(${script} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
         ENVIRONMENT OMP_WAIT_POLICY=passive)
 endforeach()
+
+# The sanitizers' libraries want to be loaded before any other.
+if(NOT MIKU_SANITIZE)
+    add_library(jumping_clock MODULE ${CMAKE_CURRENT_SOURCE_DIR}/jumping_clock.c)
+    add_test(NAME cli_clock
+        COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/cli_clock $<TARGET_FILE:mikubench-cuda>
+            $<TARGET_FILE:jumping_clock>)
+    set_tests_properties(cli_clock PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+        ENVIRONMENT OMP_WAIT_POLICY=passive)
+endif()
