@@ -215,7 +215,7 @@ struct miku_device {
 MIKU_API struct miku_device miku_device(const struct miku *miku);
 
 /* What the options' device reaches here and now: a large product of matrices in their precision,
- * and a large copy, each the best of several calls. Takes about a second, and needs no context.
+ * and a large copy, each the best of several. Takes about a second, and needs no context.
  * returns  STATUS_NO_MEMORY, STATUS_DEVICE, and as miku_open() */
 struct miku_ceiling {
     double matrix_gflops;      /* 10^9 flop/s */
