@@ -133,7 +133,8 @@ void emu_tensor_load(void *shared, const CUtensorMap *map, const int *at, int ra
     worker *w = emu_worker;
     const block *mine = emu_now->block;
     bulk_copy c = {};
-    c.map = checked_map(map, rank, "bulk copy", site);
+    c.map = *checked_map(map, rank, "bulk copy", site);
+    c.mapped = 1;
     c.bytes = box_bytes(map);
     c.site = site;
     for (int i = 0; i < rank; i++)
@@ -171,7 +172,7 @@ void emu_bulk_load(void *shared, const void *global, int bytes, uint64_t *bar, e
 /* One row of a box, element by element where it crosses the tensor's edge. */
 static void land_row(const bulk_copy &c, unsigned char *base, size_t offset, const char *row)
 {
-    const CUtensorMap *m = c.map;
+    const CUtensorMap *m = &c.map;
     const int step = 16 / m->element_bytes;
     for (int k = 0; k < (int)m->box[0]; k += step) {
         unsigned char *to =
@@ -201,12 +202,12 @@ static void deliver(mbarrier *b, size_t which)
     const bulk_copy c = b->copies[which];
     block *to = emu_block_of_shared(c.to);
     b->copies.erase(b->copies.begin() + (long)which);
-    if (!c.map) {
+    if (!c.mapped) {
         memcpy(c.to, c.from, (size_t)c.bytes);
     } else {
-        each_row(c.map, c.at, [&](size_t offset, const char *row) {
+        each_row(&c.map, c.at, [&](size_t offset, const char *row) {
             if (emu_checking)
-                check_row(c.map, c.at[0], row, ACCESS_READ, c.site);
+                check_row(&c.map, c.at[0], row, ACCESS_READ, c.site);
             land_row(c, to->shared, offset, row);
         });
     }

@@ -123,8 +123,9 @@ struct cell {       /* what is known of two bytes of shared memory */
 };
 enum { CELL_UNWRITTEN, CELL_WRITTEN, CELL_IN_FLIGHT };
 
-struct bulk_copy {          /* on its way to shared memory */
-    const CUtensorMap *map; /* null: `bytes` from `from` */
+struct bulk_copy {   /* on its way to shared memory */
+    int mapped;      /* 0: `bytes` from `from` */
+    CUtensorMap map; /* its own: the parameter that the caller has goes with the caller */
     const void *from;
     unsigned char *to;
     int at[5], bytes;
