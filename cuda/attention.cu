@@ -12,6 +12,7 @@
  *            mma     16 bits, d = 8, 40, 64, 80, 160, rows that 16-byte copies can fetch
  *            short   the same with at most 80 keys (96 at d = 160): one tile, no running maximum
  *            wide    the same with d = 512
+ *            wgmma   sm_90a, d = 40, self-attention without masks
  */
 #include <math.h>
 #include <stdio.h>
@@ -103,6 +104,7 @@ static const cuda_variant<attention_args> rows[] = {
     { "mma", 80, attention_mma_takes, nullptr, attention_mma_launch },
     { "short", 80, attention_short_takes, nullptr, attention_short_launch },
     { "wide", 80, attention_wide_takes, nullptr, attention_wide_launch },
+    { "wgmma", 90, attention_wgmma_takes, nullptr, attention_wgmma_launch },
 };
 const cuda_table<attention_args> cuda_attention_table = { "attention", rows,
                                                           sizeof rows / sizeof rows[0] };

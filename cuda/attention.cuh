@@ -71,10 +71,12 @@ int attention_mixed_takes(const attention_args *a);
 int attention_mma_takes(const attention_args *a);
 int attention_short_takes(const attention_args *a); /* attention_short.cu */
 int attention_wide_takes(const attention_args *a);  /* attention_wide.cu */
+int attention_wgmma_takes(const attention_args *a); /* attention_hopper.cu */
 status attention_filled_launch(const attention_args *a, const cuda_call *call);
 status attention_mixed_launch(const attention_args *a, const cuda_call *call);
 status attention_mma_launch(const attention_args *a, const cuda_call *call);
 status attention_short_launch(const attention_args *a, const cuda_call *call);
 status attention_wide_launch(const attention_args *a, const cuda_call *call);
+status attention_wgmma_launch(const attention_args *a, const cuda_call *call);
 
 #endif

@@ -25,9 +25,10 @@
 #include "cuda/attention.cuh"
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/power_of_2.cuh"
 #include "cuda/ptx.cuh"
 
-/* How often the keys of a tile are weighed. */
+/* Who makes the exponentials: their own unit, or for a quarter of them power_of_2(). */
 enum attention_power { POWER_UNIT, POWER_MIXED };
 
 template <int D_, int KEYS_, int WARPS_, int M_, int STAGES_, int EXACT_ = 1,
@@ -213,24 +214,6 @@ static __device__ __forceinline__ void attention_mask(float (&score)[S::M][S::SC
         }
 }
 
-/* 2^x for x <= 0 (or a hair above) on the units that multiply, not the one that knows exponentials:
- * x = r + f, r whole, |f| <= 1/2; 2^f by a polynomial, 2^r by its bits. Below -126 it is 0; NaN
- * stays NaN. Minimax in relative error, 1 at 0 held: 2.9e-6 at most (every f32 multiple of 2^-21).
- */
-static __device__ __forceinline__ float attention_power_of_2(float x)
-{
-    const float bias = 12582912.0f + 127.0f; /* 1.5 * 2^23: the sum's low bits are r + 127 */
-    const float c = x < -127.0f ? -127.0f : x;
-    const float shifted = c + bias;
-    const float f = c - (shifted - bias);
-    float p = 9.582855739e-03f;
-    p = fmaf(p, f, 5.590642989e-02f);
-    p = fmaf(p, f, 2.402409911e-01f);
-    p = fmaf(p, f, 6.931241751e-01f);
-    p = fmaf(p, f, 1.0f);
-    return p * __uint_as_float(__float_as_uint(shifted) << 23);
-}
-
 /* Scores become powers of 2; sum and output shrink when a row's largest has grown. */
 template <class S>
 static __device__ __forceinline__ void attention_weigh(float (&score)[S::M][S::SCORES][4],
@@ -264,7 +247,7 @@ static __device__ __forceinline__ void attention_weigh(float (&score)[S::M][S::S
                 for (int e = r * 2; e < r * 2 + 2; e++) {
                     const float x = fmaf(score[m][j][e], slope, -peak);
                     const bool unit = S::POWER == POWER_UNIT || j % 4 != 3;
-                    score[m][j][e] = unit ? ex2(x) : attention_power_of_2(x);
+                    score[m][j][e] = unit ? ex2(x) : power_of_2(x);
                     w.sum[m][r] += score[m][j][e];
                 }
         }
