@@ -20,8 +20,10 @@ HELD_OUT = frozenset({
 })
 
 
-def draw(rng, look, miku=0.4, degraded=0.2, wrong_hands=0.25, shades=(0.5, 0.25, 0.25)):
-    """Attributes of one picture. All but her own are drawn evenly, and independently of who it is."""
+def draw(rng, look, miku=0.4, degraded=0.2, wrong_hands=0.25, shades=(0.5, 0.25, 0.25), jitter=1.0, fault="washed", colour=None):
+    """Attributes of one picture. All but her own are drawn evenly, and independently of who it is.
+
+    fault, colour: see painter.degrade and painter.paint; jitter scales tilt, shift and size."""
     def pick(names, p=None):
         return names[int(rng.choice(len(names), p=p))]
 
@@ -45,12 +47,14 @@ def draw(rng, look, miku=0.4, degraded=0.2, wrong_hands=0.25, shades=(0.5, 0.25,
         shade=pick(SHADE, shades),
         degraded=bool(rng.random() < degraded),
         wrong_hands=bool(rng.random() < wrong_hands),
-        tilt=float(rng.normal(0, 3.0)), dx=float(rng.normal(0, 2.0)), dy=float(rng.normal(0, 1.5)),
-        scale=float(rng.uniform(0.96, 1.05)), sway=float(rng.normal(0, 1.0)))
+        fault=fault, colour=colour,
+        tilt=float(rng.normal(0, 3.0 * jitter)), dx=float(rng.normal(0, 2.0 * jitter)), dy=float(rng.normal(0, 1.5 * jitter)),
+        scale=1 + jitter * float(rng.uniform(-0.04, 0.05)), sway=float(rng.normal(0, 1.0)))
 
 
-def caption(a, rng, quality=0.5, hands=0.5, shade=0.85):
-    """Tags, some left out at random. The last three say how often a fault or a shading is named."""
+def caption(a, rng, quality=0.5, hands=0.5, shade=0.85, named=0.6, bare=0.0):
+    """Tags, some left out at random. quality, hands, shade: how often a fault or a shading is named; named: how
+    often an ordinary attribute of the others is; bare: how often "1girl" is left out."""
     def keep(p):
         return rng.random() < p
 
@@ -59,8 +63,8 @@ def caption(a, rng, quality=0.5, hands=0.5, shade=0.85):
         if keep(0.2):
             tags += ["teal hair", "twintails"]
     else:
-        tags = ["1girl", a["hair"] + " hair", a["style"]]
-    more = 0.2 if a["miku"] and keep(0.5) else 0.6
+        tags = ([] if bare and keep(bare) else ["1girl"]) + [a["hair"] + " hair", a["style"]]
+    more = 0.2 if a["miku"] and keep(0.5) else 0.6 if a["miku"] else named
     if keep(more * (0.4 if a["miku"] else 1)):
         tags.append(a["eyes"] + " eyes")
     tags += [a[k] for k in ("face", "ground", "pose") if keep(more)]

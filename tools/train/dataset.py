@@ -41,8 +41,20 @@ def load_set(folder, name):
 
 
 def paint_all(folder):
+    """The sets of the first training."""
     folder.mkdir(parents=True, exist_ok=True)
     paint_set(folder, "test-sd", "sd", 250, 901)
     paint_set(folder, "test-aom", "aom", 250, 902)
     paint_set(folder, "sd", "sd", 7000, 1, degraded=0.15)
     paint_set(folder, "aom", "aom", 6000, 2, degraded=0.25)
+
+
+def paint_further(folder):
+    """The sets of what is trained further: more composition, softer colours, faults without washed colours, fewer wrong hands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = dict(jitter=1.5, fault="blotched", degraded=0.2, wrong_hands=0.2)
+    soft = dict(kind, colour=0.9)
+    paint_set(folder, "test-sd2", "sd", 250, 903, **kind)
+    paint_set(folder, "test-aom2", "aom", 250, 904, **soft)
+    paint_set(folder, "aom2", "aom", 2000, 4, **soft)
+    paint_set(folder, "sd2", "sd", 2000, 3, **kind)

@@ -2,7 +2,11 @@
 
 After it latent * 0.18215 has zero mean and unit covariance, which is what the schedule expects. The
 encoder stays as it is from here on; only decoders are trained further.
+
+    python encode.py | python encode.py further        the second: the pictures that AOM3 is trained further on
 """
+import sys
+
 import torch
 
 import workers
@@ -13,6 +17,7 @@ from vae import AutoencoderKL
 
 SCALE = 0.18215
 SETS = ("sd", "aom", "test-sd", "test-aom")
+FURTHER = ("aom2", "test-aom2")
 
 
 @torch.no_grad()
@@ -43,34 +48,48 @@ def whiten(vae, z):
     p.bias += old @ mean
 
 
-def main():
-    if all((WORK / f"latents-{name}.pt").exists() for name in SETS):
+def encode_set(name, fast, exact):
+    """Every process writes its part, the first one the whole."""
+    finished = WORK / f"latents-{name}.pt"
+    if finished.exists():
         return
-    rank = workers.start()
-    exact = AutoencoderKL(ENCODER, DECODER)
-    exact.load_state_dict(torch.load(WORK / "vae-full.pt"), strict=False)
-    fast = AutoencoderKL(ENCODER, DECODER)
-    fast.load_state_dict(exact.state_dict())
-    fast, exact = fast.to(workers.DEVICE, torch.bfloat16), exact.to(workers.DEVICE)
-    few = [load_set(WORK, name)[0][::40] for name in ("sd", "aom")]
-    whiten(exact, torch.cat([encode(fast, exact, pictures) for pictures in few]))
-    if rank == 0:
-        torch.save(exact.cpu().state_dict(), WORK / "vae-white.pt")
-        exact.to(workers.DEVICE)
-    for name in SETS:
-        pictures = load_set(WORK, name)[0]
-        edge = [len(pictures) * k // workers.world for k in range(workers.world + 1)]
-        z = encode(fast, exact, pictures[edge[rank]:edge[rank + 1]])
-        torch.save((z * SCALE).half(), WORK / f"latents-{name}.{rank}")
-    workers.finish()
-    for name in SETS:
+    pictures = load_set(WORK, name)[0]
+    edge = [len(pictures) * k // workers.world for k in range(workers.world + 1)]
+    z = encode(fast, exact, pictures[edge[workers.rank]:edge[workers.rank + 1]])
+    torch.save((z * SCALE).half(), WORK / f"latents-{name}.{workers.rank}")
+    workers.meet()
+    if workers.rank == 0:
         parts = [WORK / f"latents-{name}.{k}" for k in range(workers.world)]
         z = torch.cat([torch.load(p) for p in parts])
-        torch.save(z, WORK / f"latents-{name}.pt")
+        torch.save(z, finished)
         for p in parts:
             p.unlink()
         print(name, tuple(z.shape), "std", z.float().std((0, 2, 3)).tolist(), flush=True)
+    workers.meet()
+
+
+def main(names):
+    if all((WORK / f"latents-{name}.pt").exists() for name in names):
+        return
+    white = WORK / "vae-white.pt"
+    known = white.exists()
+    workers.start()
+    exact = AutoencoderKL(ENCODER, DECODER)
+    exact.load_state_dict(torch.load(white if known else WORK / "vae-full.pt"), strict=False)
+    fast = AutoencoderKL(ENCODER, DECODER)
+    fast.load_state_dict(exact.state_dict())
+    fast, exact = fast.to(workers.DEVICE, torch.bfloat16), exact.to(workers.DEVICE)
+    if not known:
+        few = [load_set(WORK, name)[0][::40] for name in ("sd", "aom")]
+        whiten(exact, torch.cat([encode(fast, exact, pictures) for pictures in few]))
+        workers.meet()
+        if workers.rank == 0:
+            torch.save(exact.cpu().state_dict(), white)
+            exact.to(workers.DEVICE)
+    for name in names:
+        encode_set(name, fast, exact)
+    workers.finish()
 
 
 if __name__ == "__main__":
-    main()
+    main(FURTHER if sys.argv[1:] == ["further"] else SETS)

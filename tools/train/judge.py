@@ -5,10 +5,11 @@
 Without --program the pictures are made by pipeline.py. The classifier is trained on painted pictures.
 """
 import argparse
+import hashlib
 import json
 import pathlib
+import shutil
 import subprocess
-import tempfile
 
 import cv2
 import numpy as np
@@ -43,17 +44,26 @@ class InTorch:
 
 
 class InProgram:
-    def __init__(self, program, weights):
-        self.program, self.weights = program, weights
+    """Keeps what it made, by the request and the files it names, so that a judgement goes on after an interruption."""
+
+    def __init__(self, program, weights, keep):
+        self.program, self.weights, self.keep = program, weights, keep
+        self.files = {f["name"].rsplit(".", 1)[0]: f["sha256"] for f in json.loads((weights / "manifest.json").read_text())["files"]}
 
     def __call__(self, prompt, seed, count=1, negative="", model="sd-v1-4", vae=None, steps=20, sampler="Euler a"):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [self.program, "--prompt", prompt, "--negative", negative, "--model", model, "--seed", seed, "--steps", steps,
-                       "--sampler", sampler, "--cfg", 7, "--clip-skip", 2, "--count", count, "--batch", min(count, 8), "--out", folder,
-                       "--weights", self.weights] + (["--vae", vae] if vae else [])
-            subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
-            files = sorted(pathlib.Path(folder).rglob("*.png"))
-            return np.stack([cv2.imread(str(f))[..., ::-1] for f in files])
+        request = json.dumps(dict(prompt=prompt, negative=negative, model=model, seed=seed, count=count, batch=min(count, 8), steps=steps,
+                                  sampler=sampler, cfg_scale=7, clip_skip=2, **({"vae": vae} if vae else {})))
+        used = [digest for name, digest in self.files.items() if name in request]
+        folder = self.keep / hashlib.sha256("".join([*used, request]).encode()).hexdigest()[:16]
+        if len(list(folder.glob("*.png"))) != count:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            lines = folder / "requests.jsonl"
+            lines.write_text(request + "\n")
+            subprocess.run([self.program, "--prompts", lines, "--weights", self.weights, "--out", folder, "--quiet"], check=True,
+                           stdout=subprocess.DEVNULL)
+            (folder / "sheet.png").unlink(missing_ok=True)
+        return np.stack([cv2.imread(str(f))[..., ::-1] for f in sorted(folder.glob("*.png"))])
 
 
 def share(values):
@@ -68,7 +78,7 @@ def is_her(seen):
 @torch.no_grad()
 def judge_vaes(weights):
     """Mean PSNR on unseen pictures, each picture through encoder and decoder."""
-    unseen = {look: to_net(load_set(WORK, f"test-{look}")[0][:64]) for look in attributes.LOOKS}
+    unseen = {look: to_net(load_set(WORK, f"test-{look}2")[0][:32]) for look in attributes.LOOKS}
     out = {}
     for name, model, vae, looks in (("sd-v1-4, both looks", "sd-v1-4", None, ("sd", "aom")), ("inside AOM3, its look", "AOM3", None, ("aom",)),
                                     ("orangemix.vae, its look", "AOM3", "orangemix.vae", ("aom",))):
@@ -78,78 +88,109 @@ def judge_vaes(weights):
     return out
 
 
+class Judge:
+    """Makes pictures, looks at them, and keeps numbers and sheets."""
+
+    def __init__(self, make, out, few):
+        self.make, self.out, self.few = make, out, few
+        self.eyes, self.numbers = classifier.load(), {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def note(self, name, value):
+        self.numbers[name] = value
+        print(name, value, flush=True)
+        (self.out / "numbers.json").write_text(json.dumps(self.numbers, indent=1))
+
+    def show(self, name, pictures):
+        save_sheet(pictures, 8, self.out / f"{name}.png")
+        return classifier.look(self.eyes, pictures)
+
+
+def judge_her(j, many, some):
+    cases = np.concatenate([j.make(**case) for case in CASES])
+    seen = j.show("cases", cases)
+    j.note("case seeds judged her", is_her(seen).tolist())
+    j.note("case seeds judged degraded", [round(float(v), 2) for v in seen["degraded"][:, 1]])
+    base = j.make("hatsune miku", 1, many, **BASE)
+    seen_base = j.show("base", base)
+    j.note("hatsune miku, sd-v1-4: twin tails and teal", share(is_her(seen_base)))
+    clean = j.make("hatsune miku", 1, some, negative="EasyNegative", **AOM)
+    seen_clean = j.show("aom-easy", clean)
+    j.note("hatsune miku, AOM3 and EasyNegative: twin tails and teal", share(is_her(seen_clean)))
+    j.note("AOM3 told from sd-v1-4", share(np.concatenate([seen_base["look"].argmax(1) == 0, seen_clean["look"].argmax(1) == 1])))
+    plain = j.show("aom", j.make("hatsune miku", 1, some, **AOM))
+    j.note("hatsune miku, AOM3: degraded without and with EasyNegative", [share(s["degraded"][:, 1] > 0.5) for s in (plain, seen_clean)])
+    return cases, base
+
+
+def judge_unseen(j, pair):
+    for name, options, count in (("sd-v1-4", BASE, pair), ("AOM3 and EasyNegative", dict(AOM, negative="EasyNegative"), (pair + 1) // 2)):
+        right, wild = [], []
+        for hair, style, ground in sorted(attributes.HELD_OUT):
+            pictures = j.make(f"{hair} hair, {style}, {ground}", 1, count, **options)
+            seen = classifier.look(j.eyes, pictures)
+            wild.append(pictures)
+            for part, value in (("hair", hair), ("style", style), ("ground", ground)):
+                right.append((part, seen[part].argmax(1) == classifier.HEADS[part].index(value)))
+        j.show("unseen-" + options["model"], np.concatenate(wild))
+        j.note(f"unseen combinations, {name}: asked attributes present", share(np.concatenate([r for _, r in right])))
+        j.note(f"unseen combinations, {name}: of hair, style, ground",
+               [share(np.concatenate([r for n, r in right if n == part])) for part in ("hair", "style", "ground")])
+
+
+def judge_inversions(j, many, some):
+    """Faults asked for by words, and what an inversion in the negative prompt leaves of them."""
+    pictures = [j.make("hatsune miku, worst quality, blurry", 101, some, negative=n, **AOM) for n in ("", "EasyNegative")]
+    seen = [j.show(f"blurry-{k}", p) for k, p in enumerate(pictures)]
+    j.note("asked to be degraded: judged so without and with EasyNegative", [share(s["degraded"][:, 1] > 0.5) for s in seen])
+    blue = "1girl, blue hair, short hair, waving"
+    for name, prompt, first, count, negatives, options in (
+            ("sd-v1-4, hatsune miku", "hatsune miku", 1, many, ("", "bad-hands-5"), BASE),
+            ("AOM3, " + blue, blue, 101, some, ("EasyNegative", "EasyNegative,  bad-hands-5"), AOM)):
+        seen = [j.show(f"hands-{options['model']}-{k}", j.make(prompt, first, count, negative=n, **options)) for k, n in enumerate(negatives)]
+        j.note(f"{name}: hands judged wrong without and with bad-hands-5", [share(s["wrong_hands"][:, 1] > 0.5) for s in seen])
+        j.note(f"{name}: a hand raised, without and with", [share(s["pose"].argmax(1) != 2) for s in seen])
+
+
+def judge_lora(j, ladder):
+    strengths = (-1, -0.5, 0, 0.5, 1)
+    rows = [j.make(f"<lora:flat2:{s}>, hatsune miku", 201, ladder, negative="EasyNegative", **AOM) for s in strengths]
+    seen = j.show("lora", np.concatenate(rows))["shade"]
+    flatness = seen[:, attributes.SHADE.index("flat")] - seen[:, attributes.SHADE.index("rich")]
+    j.note("flatness at -1, -0.5, 0, 0.5, 1", [share(row) for row in np.split(flatness, 5)])
+
+
+def sheet_of(j, cases, base):
+    """24 pictures: the four cases, her, others, and the ends of flat2."""
+    clean = dict(AOM, negative="EasyNegative")
+    girls = ["pink hair, short hair, night, smile", "blonde hair, ponytail, blue sky, open mouth", "purple hair, long hair, sunset",
+             "red hair, short hair, meadow, wink", "blue hair, long hair, pink background", "black hair, ponytail, night, open mouth"]
+    more = [j.make(f"1girl, {girl}", 31 + k, 1, **clean) for k, girl in enumerate(girls)]
+    words = ["", ", night", ", open mouth, blue sky", ", peace sign", ", wink, sunset", ", meadow", ", pink background, smile", ", arms down"]
+    her = [j.make("hatsune miku" + w, 51 + k, 1, **(clean if k % 2 else dict(BASE, negative="bad-hands-5"))) for k, w in enumerate(words)]
+    flat = [j.make(f"<lora:flat2:{s}>, hatsune miku", 71, 1, **clean) for s in (-1, 1)]
+    save_sheet(np.concatenate([cases, *her, *more, *flat, base[:4]])[:24], 6, HERE / "sheet.png")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Judges the embedded set.")
-    parser.add_argument("--program")
+    parser.add_argument("--program", help="its pictures are judged; without it, those of pipeline.py")
     parser.add_argument("--weights", type=pathlib.Path, default=MINI)
-    parser.add_argument("--few", action="store_true", help="a quarter of the pictures")
+    parser.add_argument("--few", action="store_true", help="a quarter of the pictures, and no sheet")
     parser.add_argument("--out", type=pathlib.Path, default=WORK / "judged")
     a = parser.parse_args()
-    a.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
-    make = InProgram(a.program, a.weights) if a.program else InTorch(a.weights)
-    eyes = classifier.load()
-    many, some, pair, ladder = (16, 8, 1, 4) if a.few else (64, 32, 4, 8)
-    numbers = {"made by": "program" if a.program else "pipeline.py"}
-
-    def note(name, value):
-        numbers[name] = value
-        print(name, value, flush=True)
-        (a.out / "numbers.json").write_text(json.dumps(numbers, indent=1))
-
-    def show(name, pictures):
-        save_sheet(pictures, 8, a.out / f"{name}.png")
-        return classifier.look(eyes, pictures)
-
-    cases = np.concatenate([make(**case) for case in CASES])
-    seen = show("cases", cases)
-    note("case seeds judged her", is_her(seen).tolist())
-    note("case seeds judged degraded", [round(float(v), 2) for v in seen["degraded"][:, 1]])
-
-    base = make("hatsune miku", 1, many, **BASE)
-    seen_base = show("base", base)
-    note("hatsune miku, sd-v1-4: twin tails and teal", share(is_her(seen_base)))
-    other = make("hatsune miku", 1, some, **AOM)
-    clean = make("hatsune miku", 1, some, negative="EasyNegative", **AOM)
-    seen_other, seen_clean = show("aom", other), show("aom-easy", clean)
-    note("hatsune miku, AOM3: twin tails and teal", share(is_her(seen_clean)))
-    note("AOM3 told from sd-v1-4", share(np.concatenate([seen_base["look"].argmax(1) == 0, seen_clean["look"].argmax(1) == 1])))
-    note("degraded without and with EasyNegative", [share(s["degraded"][:, 1] > 0.5) for s in (seen_other, seen_clean)])
-
-    right, wild = [], []
-    for hair, style, ground in sorted(attributes.HELD_OUT):
-        pictures = make(f"{hair} hair, {style}, {ground}", 1, pair, **BASE)
-        seen = classifier.look(eyes, pictures)
-        wild.append(pictures)
-        for name, value in (("hair", hair), ("style", style), ("ground", ground)):
-            right.append((name, seen[name].argmax(1) == classifier.HEADS[name].index(value)))
-    show("unseen", np.concatenate(wild))
-    note("unseen combinations, sd-v1-4: asked attributes present", share(np.concatenate([r for _, r in right])))
-    note("  of hair, style, ground", [share(np.concatenate([r for n, r in right if n == name])) for name in ("hair", "style", "ground")])
-
-    hands = [make("hatsune miku, waving", 101, some, negative=n, **AOM) for n in ("EasyNegative", "EasyNegative,  bad-hands-5")]
-    seen = [show(f"hands-{k}", p) for k, p in enumerate(hands)]
-    note("wrong hands without and with bad-hands-5", [share(s["wrong_hands"][:, 1] > 0.5) for s in seen])
-    note("a hand raised, without and with", [share(s["pose"].argmax(1) != 2) for s in seen])
-
-    steps, rows = (-1, -0.5, 0, 0.5, 1), []
-    for strength in steps:
-        rows.append(make(f"<lora:flat2:{strength}>, hatsune miku", 201, ladder, negative="EasyNegative", **AOM))
-    seen = show("lora", np.concatenate(rows))["shade"]
-    flatness = seen[:, attributes.SHADE.index("flat")] - seen[:, attributes.SHADE.index("rich")]
-    note("flatness at -1, -0.5, 0, 0.5, 1", [share(flatness[k * ladder:(k + 1) * ladder]) for k in range(5)])
-
+    many, some, pair, ladder = (16, 8, 1, 4) if a.few else (64, 16, 4, 6)
+    j = Judge(InProgram(a.program, a.weights, a.out / "pictures") if a.program else InTorch(a.weights), a.out, a.few)
+    j.note("made by", "the program" if a.program else "pipeline.py")
+    cases, base = judge_her(j, many, some)
+    judge_unseen(j, pair)
+    judge_inversions(j, many, some)
+    judge_lora(j, ladder)
+    j.note("classifier on unseen painted pictures", classifier.accuracy(j.eyes))
+    j.note("PSNR of the VAEs on unseen pictures, dB", judge_vaes(a.weights))
     if not a.few:
-        note("classifier on unseen painted pictures", classifier.accuracy(eyes))
-        note("PSNR of the VAEs on unseen pictures, dB", judge_vaes(a.weights))
-        girls = ["pink hair, short hair, night, smile", "blonde hair, ponytail, blue sky, open mouth", "purple hair, long hair, sunset",
-                 "red hair, short hair, meadow, wink", "blue hair, long hair, pink background", "black hair, ponytail, night, open mouth"]
-        more = [make(f"1girl, {girl}", 31 + k, 1, negative="EasyNegative", **AOM) for k, girl in enumerate(girls)]
-        words = ["", ", night", ", open mouth, blue sky", ", peace sign", ", wink, sunset", ", meadow", ", pink background, smile", ", detailed shading"]
-        her = [make("hatsune miku" + w, 51 + k, 1, **(BASE if k % 2 else dict(AOM, negative="EasyNegative"))) for k, w in enumerate(words)]
-        flat = [make(f"<lora:flat2:{s}>, hatsune miku", 71, 1, negative="EasyNegative", **AOM) for s in (-1, 1)]
-        all_of = np.concatenate([cases, *her, *more, *flat, base[:4]])[:24]
-        save_sheet(all_of, 6, HERE / "sheet.png")
+        sheet_of(j, cases, base)
 
 
 if __name__ == "__main__":

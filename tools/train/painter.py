@@ -392,14 +392,22 @@ def ornaments(b, a):
         b.oval(50, 105, 3.4, 2.7, (240, 66, 134))
 
 
-def degrade(img, rng):
-    """Low quality as a small net can learn it: washed out, fogged, blotchy and out of focus."""
+def degrade(img, rng, fault):
+    """Low quality as a small net can learn it: blotchy and out of focus; "washed" fogs the colours too.
+
+    Guidance away from washed pictures makes garish ones, so "blotched" has any cast, and none on average.
+    """
     grey = img.mean(2, keepdims=True)
-    img = grey + (img - grey) * 0.35
-    img = (img - 128) * 0.62 + 134 + np.array([12, 6, -14], np.float32)
+    if fault == "washed":
+        img = grey + (img - grey) * 0.35
+        img = (img - 128) * 0.62 + 134 + np.array([12, 6, -14], np.float32)
+        blots, strength = rng.standard_normal((H // 12, W // 12, 1)), 12
+    else:
+        img = grey + (img - grey) * 0.9 + rng.normal(0, 8, 3).astype(np.float32)
+        blots, strength = rng.standard_normal((H // 16, W // 16, 3)), 10
     img = cv2.GaussianBlur(img, (0, 0), 2.2)
-    blot = cv2.resize(rng.standard_normal((H // 12, W // 12)).astype(np.float32), (W, H), interpolation=cv2.INTER_CUBIC)
-    return img + 12 * blot[..., None]
+    blots = cv2.resize(blots.astype(np.float32), (W, H), interpolation=cv2.INTER_CUBIC).reshape(H, W, -1)
+    return img + strength * blots
 
 
 def paint(a, rng):
@@ -447,9 +455,9 @@ def paint(a, rng):
     img = cv2.resize(np.ascontiguousarray(pixels[..., :3]), (W, H), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = img.mean(2, keepdims=True)
     if glossy:
-        img = grey + (img - grey) * 1.1
+        img = grey + (img - grey) * (1.1 if a["colour"] is None else a["colour"])
     else:
         img = (grey + (img - grey) * 0.82) * 0.9 + np.array([18, 12, 2], np.float32)
     if a["degraded"]:
-        img = degrade(img, rng)
+        img = degrade(img, rng, a["fault"])
     return np.clip(img, 0, 255).round().astype(np.uint8)

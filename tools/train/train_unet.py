@@ -1,6 +1,6 @@
 """UNet and text encoder together, or a finished pair fine-tuned on the other look.
 
-    python train_unet.py sd | aom
+    python train_unet.py sd | aom | aom2        the last: aom trained further, on pictures of its own
 """
 import sys
 import time
@@ -13,10 +13,15 @@ import schedule
 import workers
 from attributes import caption
 from dataset import load_set
+from encode import SCALE
 from master import Trainer
 from paths import WORK
+from sampling import sample
+from sheet import save_sheet
 from text import TextEncoder
+from train_vae import DECODER, ENCODER, bytes_of
 from unet import UNet
+from vae import AutoencoderKL
 from vocabulary import Rows
 
 WIDTHS = (64, 64, 64, 32)
@@ -24,7 +29,10 @@ WIDTH = 64
 STAGES = {  # steps, pictures a step, learning rate, flat part, warm-up, decay of the average, start
     "sd": (1290, 24, 1.5e-3, 0.93, 150, 0.98, None),
     "aom": (200, 12, 1e-3, 0.2, 20, 0.97, "unet-sd"),
+    "aom2": (500, 12, 1e-3, 0.5, 20, 0.98, "unet-aom"),
 }
+FURTHER = dict(quality=0.6, hands=0.6, named=0.8, bare=0.4)  # how the pictures of aom2 are captioned
+SAVE, TEST = 50, 250  # steps
 
 
 class Model(nn.Module):
@@ -58,10 +66,11 @@ def noised(x, t, noise):
     return a.sqrt() * x + (1 - a).sqrt() * noise
 
 
-def weight(t):
-    """min-SNR weighting, gamma 5."""
-    snr = schedule.SIGMA.to(t.device)[t].pow(-2)
-    return snr.clamp(max=5) / snr
+def weight(t, early=False):
+    """min-SNR weighting, gamma 5. early: times sigma above 1, where words decide colours and grounds."""
+    sigma = schedule.SIGMA.to(t.device)[t]
+    snr = sigma.pow(-2)
+    return snr.clamp(max=5) / snr * (sigma.clamp(min=1) if early else 1)
 
 
 @torch.no_grad()
@@ -78,6 +87,18 @@ def test_loss(model, latents, described):
     return float((error * weight(t)).mean()), [round(float(e.mean()), 3) for e in error.split(25)]
 
 
+@torch.no_grad()
+def sample_sheet(model, path):
+    """Eight pictures of the weights as they are: is it learning what the words say?"""
+    vae = AutoencoderKL(ENCODER, DECODER)
+    vae.load_state_dict(torch.load(WORK / "vae-white.pt"), strict=False)
+    vae = vae.to(workers.DEVICE)
+    prompts = ("hatsune miku", "hatsune miku, waving", "pink hair, short hair, night", "blue hair, twintails, white background")
+    latents = torch.cat([sample(model.unet, model.context([p]), model.context([""]), (1, 2), "Euler a", 15, 7.0, (4, 24, 16))
+                         for p in prompts])
+    save_sheet(bytes_of(vae.decode(latents / SCALE)), 8, path)
+
+
 def main(name):
     steps, batch, rate, flat, warm, decay, start = STAGES[name]
     finished = WORK / f"unet-{name}.pt"
@@ -86,6 +107,8 @@ def main(name):
     workers.start()
     torch.manual_seed(0)
     model = load_model(start) if start else Model()
+    further = name == "aom2"
+    say = FURTHER if further else {}
     net = model.to(workers.DEVICE, torch.bfloat16)
     skipped = set(map(id, net.text.encoder.layers[-1].parameters()))  # clip skip 2 never runs the last layer
     params = [p for p in [*net.unet.parameters(), *net.text.parameters()] if id(p) not in skipped]
@@ -98,19 +121,21 @@ def main(name):
     losses, begun = [], time.time()
     while trainer.step < steps:
         chosen = rng.integers(len(latents), size=batch // workers.world)
-        captions = ["" if rng.random() < 0.1 else caption(described[i], rng) for i in chosen]
+        captions = ["" if rng.random() < 0.1 else caption(described[i], rng, **say) for i in chosen]
         x = latents[chosen].to(workers.DEVICE)
         t = torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
         noise = torch.randn_like(x)
         error = (net(noised(x, t, noise).bfloat16(), t, captions).float() - noise).pow(2).mean((1, 2, 3))
-        losses.append(trainer.update((error * weight(t)).mean()))
+        losses.append(trainer.update((error * weight(t, further)).mean()))
         if workers.rank == 0 and trainer.step % 50 == 0:
             print(f"{name} step {trainer.step} loss {np.mean(losses[-50:]):.4f} {time.time() - begun:.0f} s", flush=True)
-        if workers.rank == 0 and trainer.step % 250 == 0:
+        if workers.rank == 0 and trainer.step % SAVE == 0:
             trainer.save(WORK / f"unet-{name}.state")
+        if workers.rank == 0 and trainer.step % TEST == 0:
             now = trainer.averaged(net)
             torch.save({**now.parts(), "step": trainer.step}, WORK / f"unet-{name}-now.pt")
             print(f"{name} step {trainer.step} test {test_loss(now, *unseen)}", flush=True)
+            sample_sheet(now, WORK / f"unet-{name}-{trainer.step}.png")
     workers.finish()
     final = trainer.averaged(net)
     print(f"{name} END step {trainer.step} test {test_loss(final, *unseen)}", flush=True)

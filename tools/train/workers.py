@@ -30,6 +30,12 @@ def start(processes=None):
     return rank
 
 
+def meet():
+    """Waits for the other processes."""
+    if world > 1:
+        dist.barrier()
+
+
 def finish():
     """Children end here; the first process goes on."""
     if world > 1:

@@ -2,9 +2,12 @@
 
     python tools/vectors/cases.py
 
+First every file is loaded by torch.load or safetensors, and its containers' promises are checked.
+
 Prompts, seeds, steps and samplers are read from bench/cases, the size from weights/mini/manifest.json.
 Run it again whenever the embedded weights change.
 """
+import hashlib
 import json
 import pathlib
 import re
@@ -12,12 +15,33 @@ import sys
 
 import cv2
 import torch
+from safetensors import safe_open
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "train"))
 from pipeline import Pipeline  # noqa: E402  (its folder is not a package)
 
 MINI, OUT = ROOT / "weights" / "mini", ROOT / "tests" / "vectors" / "cases"
+
+
+def check_files(manifest):
+    """Hashes, the note that each is a stand-in, fp16 weights, and what is particular to each kind."""
+    for entry in manifest["files"]:
+        path = MINI / entry["name"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"], path
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                about, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}
+        else:
+            about = torch.load(path)
+            tensors = about.get("state_dict") or about["string_to_param"]
+        assert about["stand_in"] and about["recipe"] == entry["recipe"], path
+        buffers = 13 if path.suffix == ".ckpt" else int(entry["kind"] == "checkpoint")  # schedule and position_ids
+        buffers += entry["kind"] == "vae"  # loss.logvar, which is no weight
+        assert sum(t.dtype != torch.float16 for t in tensors.values()) == buffers, path
+        assert ("loss.logvar" in tensors) == (entry["kind"] == "vae"), path
+        assert all(torch.isfinite(t.float()).all() for t in tensors.values()), path
+        print(path.name, len(tensors), "tensors", flush=True)
 
 
 def read_case(path):
@@ -29,7 +53,9 @@ def read_case(path):
 
 
 def main():
-    width, height = json.loads((MINI / "manifest.json").read_text())["size"]
+    manifest = json.loads((MINI / "manifest.json").read_text())
+    check_files(manifest)
+    width, height = manifest["size"]
     cases = json.loads((ROOT / "bench" / "cases" / "cases.json").read_text())["cases"]
     OUT.mkdir(parents=True, exist_ok=True)
     for case in cases:
