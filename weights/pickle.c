@@ -1,156 +1,10 @@
-/* weights/pickle.c - the stack machine. One byte is one instruction; nothing recurses. */
+/* weights/pickle.c - the instructions of the stack machine. One byte is one; nothing recurses. */
 #include "weights/pickle.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/pickle_heap.h"
-
-struct machine {
-    struct pickle *heap;
-    const unsigned char *begin, *at, *end;
-    struct pickle_value *stack; /* a PICKLE_TUPLE: its items are the stack */
-    struct pickle_value *memo;  /* likewise, by index; gaps are null */
-    size_t *marks;              /* heights of the stack where MARK stood */
-    size_t mark_count, mark_cap;
-};
-
-/* ---- reading ------------------------------------------------------------------------- */
-
-static status take(struct machine *m, size_t count, const unsigned char **out)
-{
-    *out = NULL;
-    if (count > (size_t)(m->end - m->at))
-        return status_fail(STATUS_BAD_FILE, "the pickle is cut short at byte %zu",
-                           (size_t)(m->at - m->begin));
-    *out = m->at;
-    m->at += count;
-    return STATUS_OK;
-}
-
-static status take_number(struct machine *m, size_t bytes, uint64_t *out)
-{
-    const unsigned char *at;
-    TRY(take(m, bytes, &at));
-    *out = 0;
-    for (size_t i = bytes; i-- > 0;)
-        *out = *out << 8 | at[i];
-    return STATUS_OK;
-}
-
-/* Up to and without the next line feed. */
-static status take_line(struct machine *m, const char **line, size_t *length)
-{
-    *line = NULL;
-    *length = 0;
-    const unsigned char *feed = memchr(m->at, '\n', (size_t)(m->end - m->at));
-    if (feed == NULL)
-        return status_fail(STATUS_BAD_FILE, "the pickle is cut short at byte %zu",
-                           (size_t)(m->at - m->begin));
-    *line = (const char *)m->at;
-    *length = (size_t)(feed - m->at);
-    m->at = feed + 1;
-    return STATUS_OK;
-}
-
-/* ---- stack and memo ------------------------------------------------------------------ */
-
-static status push(struct machine *m, struct pickle_value *value)
-{
-    return pickle_append(m->heap, m->stack, &value, 1);
-}
-
-static size_t floor_of(const struct machine *m)
-{
-    return m->mark_count == 0 ? 0 : m->marks[m->mark_count - 1];
-}
-
-static status need(const struct machine *m, size_t count)
-{
-    if (m->stack->items.count - floor_of(m) < count)
-        return status_fail(STATUS_BAD_FILE, "the pickle takes from an empty stack at byte %zu",
-                           (size_t)(m->at - m->begin));
-    return STATUS_OK;
-}
-
-static struct pickle_value *top(const struct machine *m)
-{
-    return m->stack->items.at[m->stack->items.count - 1];
-}
-
-static status pop(struct machine *m, struct pickle_value **out)
-{
-    TRY(need(m, 1));
-    *out = m->stack->items.at[--m->stack->items.count];
-    return STATUS_OK;
-}
-
-static status push_mark(struct machine *m)
-{
-    if (m->mark_count == m->mark_cap) {
-        const size_t cap = m->mark_cap == 0 ? 64 : 2 * m->mark_cap;
-        void *grown;
-        TRY(pickle_take(m->heap, cap * sizeof *m->marks, &grown));
-        if (m->mark_count > 0)
-            memcpy(grown, m->marks, m->mark_count * sizeof *m->marks);
-        m->marks = grown;
-        m->mark_cap = cap;
-    }
-    m->marks[m->mark_count++] = m->stack->items.count;
-    return STATUS_OK;
-}
-
-/* Takes everything above the last mark, and the mark. The items stay where they are until the next
- * push. */
-static status pop_to_mark(struct machine *m, struct pickle_value *const **items, size_t *count)
-{
-    *items = NULL;
-    *count = 0;
-    if (m->mark_count == 0)
-        return status_fail(STATUS_BAD_FILE, "the pickle looks for a mark that is not there");
-    const size_t height = m->marks[--m->mark_count];
-    *items = m->stack->items.at == NULL ? NULL : m->stack->items.at + height;
-    *count = m->stack->items.count - height;
-    m->stack->items.count = height;
-    return STATUS_OK;
-}
-
-/* An index beyond the pickle's own length cannot come from a pickler: each entry takes a byte. */
-static status memo_put(struct machine *m, uint64_t index)
-{
-    TRY(need(m, 1));
-    if (index > (uint64_t)(m->end - m->begin))
-        return status_fail(STATUS_BAD_FILE, "the pickle's memo index %ju is out of all proportion",
-                           (uintmax_t)index);
-    struct pickle_value *none = NULL;
-    while (m->memo->items.count <= index)
-        TRY(pickle_append(m->heap, m->memo, &none, 1));
-    m->memo->items.at[index] = top(m);
-    return STATUS_OK;
-}
-
-static status memo_get(struct machine *m, uint64_t index)
-{
-    if (index >= m->memo->items.count || m->memo->items.at[index] == NULL)
-        return status_fail(STATUS_BAD_FILE,
-                           "the pickle asks for memo entry %ju, which is not there",
-                           (uintmax_t)index);
-    return push(m, m->memo->items.at[index]);
-}
-
-static status take_index(struct machine *m, uint64_t *out)
-{
-    const char *line;
-    size_t length;
-    TRY(take_line(m, &line, &length));
-    *out = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (line[i] < '0' || line[i] > '9' || *out > UINT32_MAX)
-            return status_fail(STATUS_BAD_FILE, "the pickle's memo index is no number");
-        *out = *out * 10 + (uint64_t)(line[i] - '0');
-    }
-    return STATUS_OK;
-}
+#include "weights/pickle_machine.h"
 
 /* ---- making values ------------------------------------------------------------------- */
 
@@ -158,7 +12,7 @@ static status push_new(struct machine *m, enum pickle_kind kind)
 {
     struct pickle_value *value;
     TRY(pickle_new(m->heap, kind, &value));
-    return push(m, value);
+    return machine_push(m, value);
 }
 
 static status push_integer(struct machine *m, enum pickle_kind kind, int64_t integer)
@@ -166,7 +20,7 @@ static status push_integer(struct machine *m, enum pickle_kind kind, int64_t int
     struct pickle_value *value;
     TRY(pickle_new(m->heap, kind, &value));
     value->integer = integer;
-    return push(m, value);
+    return machine_push(m, value);
 }
 
 static status push_real(struct machine *m, double real)
@@ -174,7 +28,7 @@ static status push_real(struct machine *m, double real)
     struct pickle_value *value;
     TRY(pickle_new(m->heap, PICKLE_FLOAT, &value));
     value->real = real;
-    return push(m, value);
+    return machine_push(m, value);
 }
 
 static status push_text(struct machine *m, enum pickle_kind kind, const void *at, size_t length)
@@ -183,7 +37,7 @@ static status push_text(struct machine *m, enum pickle_kind kind, const void *at
     TRY(pickle_new(m->heap, kind, &value));
     value->text.at = at;
     value->text.length = length;
-    return push(m, value);
+    return machine_push(m, value);
 }
 
 /* A length of `width` bytes, then as many bytes. */
@@ -191,11 +45,11 @@ static status push_counted(struct machine *m, enum pickle_kind kind, size_t widt
 {
     uint64_t length;
     const unsigned char *at;
-    TRY(take_number(m, width, &length));
+    TRY(machine_take_number(m, width, &length));
     if (length > (uint64_t)(m->end - m->at))
         return status_fail(STATUS_BAD_FILE, "a pickled string of %ju bytes, only %zu follow",
                            (uintmax_t)length, (size_t)(m->end - m->at));
-    TRY(take(m, (size_t)length, &at));
+    TRY(machine_take(m, (size_t)length, &at));
     return push_text(m, kind, at, (size_t)length);
 }
 
@@ -206,7 +60,7 @@ static status push_long(struct machine *m, uint64_t length)
     if (length > (uint64_t)(m->end - m->at))
         return status_fail(STATUS_BAD_FILE, "a pickled integer of %ju bytes, only %zu follow",
                            (uintmax_t)length, (size_t)(m->end - m->at));
-    TRY(take(m, (size_t)length, &at));
+    TRY(machine_take(m, (size_t)length, &at));
     if (length > 8)
         return push_text(m, PICKLE_LONG, at, (size_t)length);
     uint64_t bits = length > 0 && at[length - 1] >= 0x80 ? UINT64_MAX : 0;
@@ -222,7 +76,7 @@ static status push_decimal(struct machine *m)
 {
     const char *line;
     size_t length;
-    TRY(take_line(m, &line, &length));
+    TRY(machine_take_line(m, &line, &length));
     if (length == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1'))
         return push_integer(m, PICKLE_BOOL, line[1] - '0');
     if (length > 0 && line[length - 1] == 'L')
@@ -246,7 +100,7 @@ static status push_float_line(struct machine *m)
     const char *line;
     size_t length;
     char text[64], *end;
-    TRY(take_line(m, &line, &length));
+    TRY(machine_take_line(m, &line, &length));
     if (length == 0 || length >= sizeof text)
         return status_fail(STATUS_BAD_FILE, "a pickled float that is no number");
     memcpy(text, line, length);
@@ -262,7 +116,7 @@ static status push_float_bytes(struct machine *m) /* big endian, alone in all of
     const unsigned char *at;
     uint64_t bits = 0;
     double value;
-    TRY(take(m, 8, &at));
+    TRY(machine_take(m, 8, &at));
     for (int i = 0; i < 8; i++)
         bits = bits << 8 | at[i];
     memcpy(&value, &bits, sizeof value);
@@ -274,44 +128,44 @@ static status push_float_bytes(struct machine *m) /* big endian, alone in all of
 static status push_tuple_of(struct machine *m, size_t count)
 {
     struct pickle_value *tuple;
-    TRY(need(m, count));
+    TRY(machine_need(m, count));
     TRY(pickle_new(m->heap, PICKLE_TUPLE, &tuple));
     m->stack->items.count -= count;
     TRY(pickle_append(m->heap, tuple, m->stack->items.at + m->stack->items.count, count));
-    return push(m, tuple);
+    return machine_push(m, tuple);
 }
 
 static status push_marked(struct machine *m, enum pickle_kind kind)
 {
     struct pickle_value *const *items, *made;
     size_t count;
-    TRY(pop_to_mark(m, &items, &count));
+    TRY(machine_pop_to_mark(m, &items, &count));
     TRY(pickle_new(m->heap, kind, &made));
     if (kind == PICKLE_DICT)
         TRY(pickle_set_items(m->heap, made, items, count));
     else
         TRY(pickle_append(m->heap, made, items, count));
-    return push(m, made);
+    return machine_push(m, made);
 }
 
 static status add_marked(struct machine *m, int pairs)
 {
     struct pickle_value *const *items;
     size_t count;
-    TRY(pop_to_mark(m, &items, &count));
-    TRY(need(m, 1));
-    return pairs ? pickle_set_items(m->heap, top(m), items, count)
-                 : pickle_extend(m->heap, top(m), items, count);
+    TRY(machine_pop_to_mark(m, &items, &count));
+    TRY(machine_need(m, 1));
+    return pairs ? pickle_set_items(m->heap, machine_top(m), items, count)
+                 : pickle_extend(m->heap, machine_top(m), items, count);
 }
 
 static status add_one(struct machine *m, int pair)
 {
     const size_t count = pair ? 2 : 1;
-    TRY(need(m, count + 1));
+    TRY(machine_need(m, count + 1));
     m->stack->items.count -= count;
     struct pickle_value *const *items = m->stack->items.at + m->stack->items.count;
-    return pair ? pickle_set_items(m->heap, top(m), items, count)
-                : pickle_extend(m->heap, top(m), items, count);
+    return pair ? pickle_set_items(m->heap, machine_top(m), items, count)
+                : pickle_extend(m->heap, machine_top(m), items, count);
 }
 
 /* ---- classes and objects ------------------------------------------------------------- */
@@ -341,8 +195,8 @@ static status take_class_lines(struct machine *m, struct pickle_value **out)
 {
     const char *module, *name;
     size_t module_length, name_length;
-    TRY(take_line(m, &module, &module_length));
-    TRY(take_line(m, &name, &name_length));
+    TRY(machine_take_line(m, &module, &module_length));
+    TRY(machine_take_line(m, &name, &name_length));
     return make_class(m, module, module_length, name, name_length, out);
 }
 
@@ -350,30 +204,30 @@ static status push_class_lines(struct machine *m)
 {
     struct pickle_value *type;
     TRY(take_class_lines(m, &type));
-    return push(m, type);
+    return machine_push(m, type);
 }
 
 static status push_class_of_stack(struct machine *m)
 {
     struct pickle_value *name, *module, *type;
-    TRY(pop(m, &name));
-    TRY(pop(m, &module));
+    TRY(machine_pop(m, &name));
+    TRY(machine_pop(m, &module));
     if (name->kind != PICKLE_TEXT || module->kind != PICKLE_TEXT)
         return status_fail(STATUS_BAD_FILE, "a pickled class whose name is no text");
     TRY(make_class(m, module->text.at, module->text.length, name->text.at, name->text.length,
                    &type));
-    return push(m, type);
+    return machine_push(m, type);
 }
 
 static status push_call(struct machine *m, int with_keywords)
 {
     struct pickle_value *keywords, *args, *type, *made;
     if (with_keywords)
-        TRY(pop(m, &keywords)); /* passed over */
-    TRY(pop(m, &args));
-    TRY(pop(m, &type));
+        TRY(machine_pop(m, &keywords)); /* passed over */
+    TRY(machine_pop(m, &args));
+    TRY(machine_pop(m, &type));
     TRY(pickle_call(m->heap, type, args, &made));
-    return push(m, made);
+    return machine_push(m, made);
 }
 
 /* INST and OBJ: the arguments stand above a mark; for OBJ the class does, below them. */
@@ -383,7 +237,7 @@ static status push_instance(struct machine *m, int class_on_stack)
     size_t count;
     if (!class_on_stack)
         TRY(take_class_lines(m, &type));
-    TRY(pop_to_mark(m, &items, &count));
+    TRY(machine_pop_to_mark(m, &items, &count));
     if (class_on_stack) {
         if (count == 0)
             return status_fail(STATUS_BAD_FILE, "a pickled instance without a class");
@@ -394,15 +248,15 @@ static status push_instance(struct machine *m, int class_on_stack)
     TRY(pickle_new(m->heap, PICKLE_TUPLE, &args));
     TRY(pickle_append(m->heap, args, items, count));
     TRY(pickle_call(m->heap, type, args, &made));
-    return push(m, made);
+    return machine_push(m, made);
 }
 
 static status build(struct machine *m)
 {
     struct pickle_value *state;
-    TRY(pop(m, &state));
-    TRY(need(m, 1));
-    return pickle_build(top(m), state);
+    TRY(machine_pop(m, &state));
+    TRY(machine_need(m, 1));
+    return pickle_build(machine_top(m), state);
 }
 
 static status push_persistent(struct machine *m, int id_on_stack)
@@ -411,14 +265,14 @@ static status push_persistent(struct machine *m, int id_on_stack)
     if (!id_on_stack) {
         const char *line;
         size_t length;
-        TRY(take_line(m, &line, &length));
+        TRY(machine_take_line(m, &line, &length));
         TRY(push_text(m, PICKLE_TEXT, line, length));
     }
-    TRY(pop(m, &id));
+    TRY(machine_pop(m, &id));
     TRY(pickle_new(m->heap, PICKLE_PERSISTENT, &made));
     made->args = id;
     TRY(pickle_append(m->heap, &m->heap->persistent, &made, 1));
-    return push(m, made);
+    return machine_push(m, made);
 }
 
 /* ---- text ---------------------------------------------------------------------------- */
@@ -428,12 +282,12 @@ static status push_line_text(struct machine *m, int quoted)
     const char *line;
     size_t length;
     struct pickle_value *text;
-    TRY(take_line(m, &line, &length));
+    TRY(machine_take_line(m, &line, &length));
     if (quoted)
         TRY(pickle_text_from_string(m->heap, line, length, &text));
     else
         TRY(pickle_text_from_unicode(m->heap, line, length, &text));
-    return push(m, text);
+    return machine_push(m, text);
 }
 
 /* ---- instructions -------------------------------------------------------------------- */
@@ -441,18 +295,18 @@ static status push_line_text(struct machine *m, int quoted)
 static status pop_any(struct machine *m)
 {
     struct pickle_value *dropped;
-    if (m->mark_count > 0 && m->stack->items.count == floor_of(m)) {
+    if (m->mark_count > 0 && m->stack->items.count == machine_floor(m)) {
         m->mark_count--; /* POP right after MARK drops the mark */
         return STATUS_OK;
     }
-    return pop(m, &dropped);
+    return machine_pop(m, &dropped);
 }
 
 static status pop_marked(struct machine *m)
 {
     struct pickle_value *const *items;
     size_t count;
-    return pop_to_mark(m, &items, &count);
+    return machine_pop_to_mark(m, &items, &count);
 }
 
 static status check_protocol(uint64_t protocol)
@@ -479,18 +333,18 @@ static status step(struct machine *m, unsigned char opcode)
     case 'L':
         return push_decimal(m);
     case 'K':
-        TRY(take_number(m, 1, &number));
+        TRY(machine_take_number(m, 1, &number));
         return push_integer(m, PICKLE_INT, (int64_t)number);
     case 'M':
-        TRY(take_number(m, 2, &number));
+        TRY(machine_take_number(m, 2, &number));
         return push_integer(m, PICKLE_INT, (int64_t)number);
     case 'J':
         return push_long(m, 4);
     case 0x8a: /* LONG1 */
-        TRY(take_number(m, 1, &number));
+        TRY(machine_take_number(m, 1, &number));
         return push_long(m, number);
     case 0x8b: /* LONG4 */
-        TRY(take_number(m, 4, &number));
+        TRY(machine_take_number(m, 4, &number));
         return push_long(m, number);
     case 'F':
         return push_float_line(m);
@@ -522,7 +376,7 @@ static status step(struct machine *m, unsigned char opcode)
 
     /* containers */
     case '(':
-        return push_mark(m);
+        return machine_push_mark(m);
     case ')':
         return push_new(m, PICKLE_TUPLE);
     case 0x85: /* TUPLE1, 2, 3 */
@@ -559,28 +413,28 @@ static status step(struct machine *m, unsigned char opcode)
     case '1':
         return pop_marked(m);
     case '2':
-        TRY(need(m, 1));
-        return push(m, top(m));
+        TRY(machine_need(m, 1));
+        return machine_push(m, machine_top(m));
     case 'p':
-        TRY(take_index(m, &number));
-        return memo_put(m, number);
+        TRY(machine_take_index(m, &number));
+        return machine_memo_put(m, number);
     case 'q':
-        TRY(take_number(m, 1, &number));
-        return memo_put(m, number);
+        TRY(machine_take_number(m, 1, &number));
+        return machine_memo_put(m, number);
     case 'r':
-        TRY(take_number(m, 4, &number));
-        return memo_put(m, number);
+        TRY(machine_take_number(m, 4, &number));
+        return machine_memo_put(m, number);
     case 0x94: /* MEMOIZE */
-        return memo_put(m, m->memo->items.count);
+        return machine_memo_put(m, m->memo->items.count);
     case 'g':
-        TRY(take_index(m, &number));
-        return memo_get(m, number);
+        TRY(machine_take_index(m, &number));
+        return machine_memo_get(m, number);
     case 'h':
-        TRY(take_number(m, 1, &number));
-        return memo_get(m, number);
+        TRY(machine_take_number(m, 1, &number));
+        return machine_memo_get(m, number);
     case 'j':
-        TRY(take_number(m, 4, &number));
-        return memo_get(m, number);
+        TRY(machine_take_number(m, 4, &number));
+        return machine_memo_get(m, number);
 
     /* classes and objects */
     case 'c':
@@ -605,10 +459,10 @@ static status step(struct machine *m, unsigned char opcode)
 
     /* framing */
     case 0x80: /* PROTO */
-        TRY(take_number(m, 1, &number));
+        TRY(machine_take_number(m, 1, &number));
         return check_protocol(number);
     case 0x95: /* FRAME: its length helps only who reads from a pipe */
-        return take(m, 8, &skipped);
+        return machine_take(m, 8, &skipped);
     case 0x82: /* EXT1, 2, 4 */
     case 0x83:
     case 0x84:
@@ -631,14 +485,14 @@ status pickle_run(struct pickle *pickle, const unsigned char *bytes, size_t size
     TRY(pickle_new(pickle, PICKLE_TUPLE, &m.memo));
     for (;;) {
         const unsigned char *opcode;
-        TRY(take(&m, 1, &opcode));
+        TRY(machine_take(&m, 1, &opcode));
         if (*opcode == '.')
             break;
         TRY(step(&m, *opcode));
     }
     if (m.mark_count > 0)
         return status_fail(STATUS_BAD_FILE, "the pickle stops inside a mark");
-    TRY(pop(&m, &result));
+    TRY(machine_pop(&m, &result));
     *value = result;
     *used = (size_t)(m.at - bytes);
     return STATUS_OK;
