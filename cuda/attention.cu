@@ -71,6 +71,7 @@ static __global__ void __launch_bounds__(THREADS) attention_k1_plain(const atten
                 const int ch = slice + i * 32 + lane;
                 out[i] *= shrink;
                 if (ch < a.d)
+#pragma unroll 1 /* sixteen copies of a loop in flight would spill */
                     for (int j = 0; j < count; j++)
                         out[i] += weight[j] * to_f32(h.v[(size_t)(first + j) * a.kv_stride + ch]);
             }
