@@ -129,10 +129,10 @@ static struct prediction product(const struct gpu *gpu, const struct recorded *r
 /* Queries of a block: fewer where there are few. */
 static int attention_rows(const struct recorded *r) { return r->w_out >= 1536 ? 128 : 64; }
 
-/* Attention runs on mma.sync everywhere. */
-static double attention_share(const struct gpu *gpu)
+/* wgmma takes heads of 40 with all their keys (attention_wgmma_takes()); the rest is mma.sync's. */
+static double attention_share(const struct gpu *gpu, const struct recorded *r)
 {
-    return gpu->path == GPU_WGMMA ? mma_sync_share : gpu->mma_share;
+    return gpu->path == GPU_WGMMA && r->d != 40 ? mma_sync_share : gpu->mma_share;
 }
 
 static struct prediction attention(const struct gpu *gpu, const struct recorded *r)
@@ -151,7 +151,7 @@ static struct prediction attention(const struct gpu *gpu, const struct recorded 
     p.hbm_bytes = from_hbm(gpu, r);
     const double uneven = ceil(p.waves) / p.waves;
     const double products =
-        p.run_flops / (gpu->tensor_tflops * attention_share(gpu) * main_loop * 1e6) * uneven;
+        p.run_flops / (gpu->tensor_tflops * attention_share(gpu, r) * main_loop * 1e6) * uneven;
     const double exps = padded / (exp_per_clock * gpu->clock_ghz * 1e3 * gpu->sm_count) * uneven;
     const double shorter = products < exps ? products : exps;
     conclude(gpu, larger(products, exps) + shorter_shows * shorter, gpu->launch_us + fill_us, &p);
