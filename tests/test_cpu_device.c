@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "host/cpu/cpu.h"
+#include "host/cpu/engine.h"
 #include "tests/check.h"
 #include "tests/ref/ref.h"
 
@@ -398,9 +399,59 @@ static void what_the_cpu_cannot_do_is_said(void **state)
     ops->destroy(ops);
 }
 
+/* Rows that blocks do not divide: what is left over must not fall to oneDNN's reference code, as it
+ * did at 1536 rows on one thread, where weights lay as the first block wanted them. */
+static void blocks_of_rows_have_quick_kernels(void **state)
+{
+    enum { ROWS = 1536, NARROW = 640, WIDE = 2560 };
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++) {
+        struct ops *ops = opened(DTYPE_F32, threads);
+        struct weight_args args = { .kind = WEIGHT_LINEAR,
+                                    .parts = 1,
+                                    .in = NARROW,
+                                    .kernel = 1,
+                                    .stride = 1,
+                                    .upsample = 1,
+                                    .geglu = 1,
+                                    .scale = 1.0f,
+                                    .dtype = DTYPE_F32,
+                                    .name = "layer" };
+        const size_t count = (size_t)2 * WIDE * NARROW;
+        args.part[0] = (struct weight_part){ .data = test_values(DTYPE_F16, count, 0, 0.1, 1),
+                                             .dtype = DTYPE_F16,
+                                             .out = 2 * WIDE,
+                                             .bias = test_values(DTYPE_F32, 2 * WIDE, 0, 1, 2),
+                                             .bias_dtype = DTYPE_F32 };
+        struct weight *weight;
+        void *x, *y;
+        size_t bytes;
+        assert_int_equal(ops->weight_create(ops, &args, &weight), STATUS_OK);
+        assert_int_equal(ops->plan_begin(ops), STATUS_OK);
+        assert_int_equal(ops->alloc(ops, sizeof(float) * ROWS * NARROW, &x), STATUS_OK);
+        assert_int_equal(ops->alloc(ops, sizeof(float) * ROWS * WIDE, &y), STATUS_OK);
+        assert_int_equal(ops->linear(ops, &(struct linear_args){ .x = x,
+                                                                 .y = y,
+                                                                 .weight = weight,
+                                                                 .dtype = DTYPE_F32,
+                                                                 .n = 1,
+                                                                 .n_x = 1,
+                                                                 .s = ROWS,
+                                                                 .in = NARROW,
+                                                                 .out = WIDE }),
+                         STATUS_OK);
+        assert_int_equal(ops->plan_end(ops, 0, &bytes), STATUS_OK);
+        assert_int_equal(cpu_engine_reference_count((struct cpu_device *)ops), 0);
+        ops->weight_destroy(ops, weight);
+        ops->destroy(ops);
+        test_release();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_of_rows_have_quick_kernels),
         cmocka_unit_test(deltas_are_added_and_come_off_exactly),
         cmocka_unit_test(one_weight_serves_several_sizes_and_plans),
         cmocka_unit_test(a_large_picture_has_no_seams),

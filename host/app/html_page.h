@@ -14,6 +14,7 @@ struct page {
     struct html html;
     const cJSON *document, *environment, *pictures, *configurations;
     unsigned varies;
+    int labels_differ; /* each configuration's label is its own: a sweep's say all of it */
 };
 
 /* "case 2", "case 2 · bf16 · batch 4", escaped. */

@@ -32,6 +32,25 @@ static unsigned what_varies(const cJSON *configurations)
     return varies;
 }
 
+static int labels_differ(const cJSON *configurations)
+{
+    const cJSON *c, *other;
+    cJSON_ArrayForEach(c, configurations)
+    {
+        const char *label = document_text(c, "label");
+        if (label == NULL || label[0] == 0)
+            return 0;
+        cJSON_ArrayForEach(other, configurations)
+        {
+            if (other == c)
+                break;
+            if (same(c, other, "label"))
+                return 0;
+        }
+    }
+    return 1;
+}
+
 static void name_part(struct page *page, int *parts)
 {
     if ((*parts)++ > 0)
@@ -41,25 +60,26 @@ static void name_part(struct page *page, int *parts)
 void page_name(struct page *page, const cJSON *configuration)
 {
     const char *label = document_text(configuration, "label");
+    const unsigned varies = page->labels_differ ? 0 : page->varies;
     int parts = 0;
     if (label != NULL && label[0] != 0) {
         name_part(page, &parts);
         html_text(&page->html, label);
     }
-    if (page->varies & PAGE_DEVICE) {
+    if (varies & PAGE_DEVICE) {
         name_part(page, &parts);
         html_text(&page->html, document_text(configuration, "device"));
     }
-    if (page->varies & PAGE_PRECISION) {
+    if (varies & PAGE_PRECISION) {
         name_part(page, &parts);
         html_text(&page->html, document_text(configuration, "precision"));
     }
-    if (page->varies & PAGE_SIZE) {
+    if (varies & PAGE_SIZE) {
         name_part(page, &parts);
         html_put(&page->html, "%.0f\u00d7%.0f", document_number(configuration, "width"),
                  document_number(configuration, "height"));
     }
-    if (page->varies & PAGE_BATCH) {
+    if (varies & PAGE_BATCH) {
         name_part(page, &parts);
         html_put(&page->html, "batch %.0f", document_number(configuration, "batch"));
     }
@@ -229,6 +249,7 @@ status html_report(const cJSON *document, char **text, size_t *bytes)
     *text = NULL;
     TRY(html_open(&page.html));
     page.varies = what_varies(page.configurations);
+    page.labels_differ = labels_differ(page.configurations);
     put_head(&page);
     put_top(&page);
     page_pictures(&page);

@@ -108,6 +108,19 @@ void cpu_engine_close(struct cpu_device *dev)
 
 void cpu_engine_plan(struct cpu_device *dev) { dev->engine->planning++; }
 
+int cpu_engine_reference_count(const struct cpu_device *dev)
+{
+    int count = 0;
+    for (const struct cpu_prepared *p = dev->engine->prepared; p; p = p->next) {
+        const_dnnl_primitive_desc_t desc;
+        const char *name = "";
+        if (dnnl_primitive_get_primitive_desc(p->primitive, &desc) == dnnl_success)
+            (void)dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name);
+        count += strncmp(name, "ref", 3) == 0;
+    }
+    return count;
+}
+
 const char *cpu_engine_isa(void)
 {
     const unsigned isa = dnnl_get_effective_cpu_isa();

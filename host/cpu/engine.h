@@ -16,6 +16,10 @@ void cpu_engine_close(struct cpu_device *dev);  /* and every product; null is fi
 
 void cpu_engine_plan(struct cpu_device *dev); /* a planning begins */
 
+/* How many products that were prepared run oneDNN's reference code, hundreds of times slower: none.
+ */
+int cpu_engine_reference_count(const struct cpu_device *dev);
+
 /* The instruction set that oneDNN will use here, "AVX-512" say. */
 const char *cpu_engine_isa(void);
 int cpu_engine_has_bf16(void);

@@ -58,6 +58,18 @@ static struct cpu_product product_of(const struct linear_args *a, const struct l
 /* Weights are const to callers; their layout is the device's to change while planning. */
 static struct weight *ours(const struct weight *w) { return (struct weight *)(size_t)w; }
 
+/* Rows of a block: the fewest blocks that are all alike, if up to twice as many are needed for it.
+ * Weights are laid out for the rows of the first block, and for others oneDNN may have no kernel
+ * for that layout but its reference, which is hundreds of times slower. */
+static int block_rows(int s)
+{
+    const int least = (s + STAGED_ROWS - 1) / STAGED_ROWS;
+    for (int blocks = least; blocks <= 2 * least; blocks++)
+        if (s % blocks == 0)
+            return s / blocks;
+    return STAGED_ROWS;
+}
+
 static status make_plan(struct cpu_device *dev, const struct linear_args *a,
                         struct linear_plan *plan)
 {
@@ -67,7 +79,7 @@ static status make_plan(struct cpu_device *dev, const struct linear_args *a,
     const int wide = w->in2 > 0 && a->dtype != DTYPE_F32;
     *plan = (struct linear_plan){ .staged = w->geglu || wide || after };
     plan->acc_dtype = plan->staged ? DTYPE_F32 : a->dtype;
-    plan->block = plan->staged && a->s > STAGED_ROWS ? STAGED_ROWS : a->s;
+    plan->block = plan->staged ? block_rows(a->s) : a->s;
     plan->blocks = (a->s + plan->block - 1) / plan->block;
     const int short_rows = a->s - (plan->blocks - 1) * plan->block;
     for (int i = 0; i < w->matrices; i++) {

@@ -188,38 +188,69 @@ static status run_bottom(const struct vae_decoder *d, const struct feature *late
     return res_block_run(run, &d->middle[1], y, NULL, NULL, 1, y);
 }
 
-/* What the level's first block takes. */
+/* y = what the level's first block takes. `below` is the level below's result; null: there is none.
+ */
 static status run_input(const struct vae_decoder *d, int level, const struct feature *latent,
-                        const struct feature *y)
+                        const struct feature *below, const struct feature *y)
+{
+    if (below == NULL)
+        return run_bottom(d, latent, y);
+    return feature_conv(&d->run, &d->upsample[level + 1], below, NULL, NULL, NULL, y);
+}
+
+static int fits(const struct runner *run, const struct feature *a, const struct feature *b)
+{
+    return feature_bytes(run, a->n, a->h, a->w, a->c) <=
+               feature_bytes(run, b->n, b->h, b->w, b->c) &&
+           feature_stats_bytes(a->n, a->h, a->w, a->c) <=
+               feature_stats_bytes(b->n, b->h, b->w, b->c);
+}
+
+/* A level whose first block changes the channels: its input has memory of its own, and the level
+ * below is computed before that is taken, into the memory of y, which is free until the block
+ * writes it. */
+static status run_narrowing(const struct vae_decoder *d, int level, const struct feature *latent,
+                            const struct feature *y)
 {
     struct ops *ops = d->run.ops;
-    if (level == SD1_LEVELS - 1)
-        return run_bottom(d, latent, y);
+    const struct res_block *first = &d->up[level][0];
     const size_t mark = ops->mark(ops);
-    struct feature below;
-    TRY(feature_alloc(&d->run, y->n, y->h / 2, y->w / 2, y->c, 1, &below));
-    TRY(run_level(d, level + 1, latent, &below));
-    TRY(feature_conv(&d->run, &d->upsample[level + 1], &below, NULL, NULL, NULL, y));
+    const int c = first->norm1.out, bottom = level == SD1_LEVELS - 1;
+    struct feature below = { y->data, y->stats, y->n, y->h / 2, y->w / 2, c }, x;
+    if (!bottom && !fits(&d->run, &below, y))
+        TRY(feature_alloc(&d->run, below.n, below.h, below.w, c, 1, &below));
+    if (!bottom)
+        TRY(run_level(d, level + 1, latent, &below));
+    TRY(feature_alloc(&d->run, y->n, y->h, y->w, c, 1, &x));
+    TRY(run_input(d, level, latent, bottom ? NULL : &below, &x));
+    TRY(res_block_run(&d->run, first, &x, NULL, NULL, 1, y));
     ops->release(ops, mark);
     return STATUS_OK;
+}
+
+static status run_keeping(const struct vae_decoder *d, int level, const struct feature *latent,
+                          const struct feature *y)
+{
+    struct ops *ops = d->run.ops;
+    const size_t mark = ops->mark(ops);
+    const int bottom = level == SD1_LEVELS - 1;
+    struct feature below;
+    if (!bottom) {
+        TRY(feature_alloc(&d->run, y->n, y->h / 2, y->w / 2, y->c, 1, &below));
+        TRY(run_level(d, level + 1, latent, &below));
+    }
+    TRY(run_input(d, level, latent, bottom ? NULL : &below, y));
+    ops->release(ops, mark);
+    return res_block_run(&d->run, &d->up[level][0], y, NULL, NULL, 1, y);
 }
 
 static status run_level(const struct vae_decoder *d, int level, const struct feature *latent,
                         const struct feature *y)
 {
-    struct ops *ops = d->run.ops;
-    const struct res_block *first = &d->up[level][0];
-    if (first->shortcut.weight == NULL) {
-        TRY(run_input(d, level, latent, y));
-        TRY(res_block_run(&d->run, first, y, NULL, NULL, 1, y));
-    } else {
-        const size_t mark = ops->mark(ops);
-        struct feature x;
-        TRY(feature_alloc(&d->run, y->n, y->h, y->w, first->norm1.out, 1, &x));
-        TRY(run_input(d, level, latent, &x));
-        TRY(res_block_run(&d->run, first, &x, NULL, NULL, 1, y));
-        ops->release(ops, mark);
-    }
+    if (d->up[level][0].shortcut.weight == NULL)
+        TRY(run_keeping(d, level, latent, y));
+    else
+        TRY(run_narrowing(d, level, latent, y));
     for (int i = 1; i < UP_BLOCKS; i++)
         TRY(res_block_run(&d->run, &d->up[level][i], y, NULL, NULL, 1, y));
     return STATUS_OK;
