@@ -119,6 +119,36 @@ static void mma_define(const uint16_t *a, const uint16_t *b, double *want, doubl
         }
 }
 
+/* The same of a's and b's first 8 terms, by m16n8k8. */
+template <class T>
+static __global__ void mma_k8_case(const uint16_t *a, const uint16_t *b, float *y)
+{
+    const int lane = threadIdx.x, g = lane / 4, t = lane % 4 * 2;
+    uint32_t fa[1][2], fb[1];
+    float d[1][1][4] = {};
+    for (int r = 0; r < 2; r++)
+        fa[0][r] = a[(g + r * 8) * 8 + t] | (uint32_t)a[(g + r * 8) * 8 + t + 1] << 16;
+    fb[0] = b[g * 8 + t] | (uint32_t)b[g * 8 + t + 1] << 16;
+    mma_k8<T>(d, fa, fb);
+    for (int e = 0; e < 4; e++)
+        y[(g + e / 2 * 8) * 8 + t + e % 2] = d[0][0][e];
+}
+template <class T> static status mma_k8_run(const uint16_t *a, const uint16_t *b, float *out)
+{
+    return gpu_launch("mma k8", mma_k8_case<T>, 1, 32, 0, 0, a, b, out);
+}
+template <double (*AT)(const uint16_t *, size_t)>
+static void mma_k8_define(const uint16_t *a, const uint16_t *b, double *want, double *room)
+{
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 8; j++)
+            for (int k = 0; k < 8; k++) {
+                const double p = AT(a, (size_t)i * 8 + k) * AT(b, (size_t)j * 8 + k);
+                want[i * 8 + j] += p;
+                room[i * 8 + j] += fabs(p);
+            }
+}
+
 /* ---- cp.async: 32 threads a piece each, part of it valid -------------------------------- */
 
 template <int BYTES> struct cp_tile {
@@ -315,6 +345,8 @@ const wrapper_case wrappers_warp[] = {
     /* tensor cores may truncate where they align 17 terms: 2^-22 of the sum of their sizes */
     { "mma f16", 80, 32 * 24, 0x1p-22f, mma_run<__half>, mma_define<f16_at> },
     { "mma bf16", 80, 32 * 24, 0x1p-22f, mma_run<__nv_bfloat16>, mma_define<bf16_at> },
+    { "mma_k8 f16", 80, 128, 0x1p-22f, mma_k8_run<__half>, mma_k8_define<f16_at> },
+    { "mma_k8 bf16", 80, 128, 0x1p-22f, mma_k8_run<__nv_bfloat16>, mma_k8_define<bf16_at> },
     { "cp_async_16", 80, 3 * 32 * 8, 0, cp_async_run<16>, cp_async_define<16> },
     { "cp_async_8", 80, 3 * 32 * 4, 0, cp_async_run<8>, cp_async_define<8> },
     { "cp_async_4", 80, 3 * 32 * 2, 0, cp_async_run<4>, cp_async_define<4> },
