@@ -20,3 +20,11 @@ foreach(kind fast checked)
     add_test(NAME emulator_runtime_${kind} COMMAND emulator_runtime_${kind})
     set_tests_properties(emulator_runtime_${kind} PROPERTIES LABELS emulator TIMEOUT 300)
 endforeach()
+
+# Kernels broken on purpose, and who notices: half a minute a core for ten of them.
+find_package(Python3 COMPONENTS Interpreter QUIET)
+if(Python3_FOUND)
+    add_test(NAME mutations
+        COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/mutate.py --build ${CMAKE_BINARY_DIR})
+    set_tests_properties(mutations PROPERTIES LABELS slow TIMEOUT 1800 RUN_SERIAL ON)
+endif()
