@@ -95,9 +95,7 @@ def make(build, mutant, kind, place):
         made = place / f"{kind}{number}.o"
         words = [str(source) if w == file and file == str(ROOT / mutant["file"]) else w for w in words]
         words[words.index("-o") + 1] = str(made)
-        for option in ("-MT", "-MF"):
-            del words[words.index(option):words.index(option) + 2]
-        words = [words[0], f"-I{place}"] + [w for w in words[1:] if w not in ("-MD", "-Werror")]
+        words = [words[0], f"-I{place}"] + [w for w in words[1:] if w != "-Werror"]
         done = run(words, build.folder)
         if done.returncode != 0:
             return None, done.stderr
@@ -136,9 +134,11 @@ def verdict(build, number, mutant):
 
 def summary(done):
     out = done.stdout + done.stderr
-    report = re.search(r"emulator: .*?lane \d+\): (.*)", out) or re.search(r"(.*values are off.*)", out)
+    report = re.search(r"emulator: .*?lane \d+\): (.*)", out)
+    values = re.findall(r"(.*(?:values are off|bytes differ).*)", out) # the first are planted ones
     lines = [line for line in out.splitlines() if line.strip()]
-    return (report.group(1) if report else lines[-1] if lines else f"exit {done.returncode}")[:160]
+    said = report.group(1) if report else values[-1] if values else lines[-1] if lines else ""
+    return said[:160] or f"exit {done.returncode}"
 
 
 def main():

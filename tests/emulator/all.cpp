@@ -17,4 +17,5 @@
 #include "tests/emulator/memory.cpp"
 #include "tests/emulator/launch_log.cpp"
 #include "tests/emulator/streams.cpp"
+#include "tests/emulator/graphs.cpp"
 #include "tests/emulator/device.cpp"
