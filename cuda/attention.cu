@@ -112,7 +112,7 @@ const cuda_table<attention_args> cuda_attention_table = { "attention", rows,
 
 /* ---- the operator ------------------------------------------------------------------------- */
 
-static status check(const struct cuda_device *dev, const attention_args *a)
+static status check(const attention_args *a)
 {
     if (a->n < 1 || a->n_q < 1 || a->n_kv < 1 || a->n % a->n_kv != 0 || a->heads < 1 || a->d < 1 ||
         a->s_q < 1 || a->s_kv < 1)
@@ -124,9 +124,9 @@ static status check(const struct cuda_device *dev, const attention_args *a)
                            a->q_stride, a->kv_stride, a->heads, a->d);
     if (!(a->scale > 0) || isinf(a->scale))
         return status_fail(STATUS_BAD_SHAPE, "attention: scale %g", (double)a->scale);
-    if (a->dtype != dev->dtype)
-        return status_fail(STATUS_UNSUPPORTED, "attention: %s on a device opened for %s",
-                           dtype_name(a->dtype), dtype_name(dev->dtype));
+    if (!is_element_type(a->dtype))
+        return status_fail(STATUS_UNSUPPORTED, "attention: no variant for %s",
+                           dtype_name(a->dtype));
     return STATUS_OK;
 }
 
@@ -150,7 +150,7 @@ extern "C" status cuda_attention(struct ops *ops, const struct attention_args *a
 {
     struct cuda_device *dev = cuda_device(ops);
     attention_args a = *args;
-    TRY(check(dev, &a));
+    TRY(check(&a));
     TRY(place_lengths(dev, &a));
 
     const double rows = (double)a.n * a.s_q, width = (double)a.heads * a.d;

@@ -88,14 +88,14 @@ int batches_fit(const conv2d_args *a)
 /* Pixels and values of an image are counted by ints in kernels, those of a batch by size_t. */
 int countable(int h, int w, int c) { return h <= INT_MAX / w && (long)h * w <= INT_MAX / c; }
 
-status check(const struct cuda_device *dev, const conv2d_args *a)
+status check(const conv2d_args *a)
 {
     const struct weight *w = a->weight;
     if (!w || w->kind != WEIGHT_CONV2D)
         return status_fail(STATUS_BAD_SHAPE, "conv2d: not a convolution's weight");
-    if (a->dtype != dev->dtype)
-        return status_fail(STATUS_UNSUPPORTED, "conv2d: %s on a device opened for %s",
-                           dtype_name(a->dtype), dtype_name(dev->dtype));
+    if (!is_element_type(a->dtype) || a->dtype != w->dtype)
+        return status_fail(STATUS_UNSUPPORTED, "conv2d: %s with a weight of %s",
+                           dtype_name(a->dtype), dtype_name(w->dtype));
     if (!batches_fit(a) || a->h < 1 || a->w < 1 || a->c < 1 || a->c2 < 0 || a->c_out != w->out ||
         a->c2 != w->in2 || a->c != w->in - w->in2 || a->h_out < 1 || a->w_out < 1 ||
         (a->pad_end && w->stride != 2) || a->h_out > natural(w, a->h, a->pad_end) ||
@@ -199,7 +199,7 @@ extern const cuda_table<conv2d_args> cuda_conv2d_table = {
 extern "C" status cuda_conv2d(struct ops *ops, const conv2d_args *args)
 {
     struct cuda_device *dev = cuda_device(ops);
-    TRY(check(dev, args));
+    TRY(check(args));
     const struct weight *w = args->weight;
     const char *kind = w->stride == 1  ? w->upsample == 2 ? " up" : ""
                        : args->pad_end ? " /2e"

@@ -170,9 +170,9 @@ extern "C" status cuda_layer_norm(struct ops *ops, const struct layer_norm_args 
     if (!is_vector(a->gamma, a->c) || !is_vector(a->beta, a->c))
         return status_fail(STATUS_BAD_SHAPE, "layer_norm: gamma and beta are not of %d channels",
                            a->c);
-    if (a->dtype != dev->dtype)
-        return status_fail(STATUS_UNSUPPORTED, "layer_norm: %s on a device opened for %s",
-                           dtype_name(a->dtype), dtype_name(dev->dtype));
+    if (!is_element_type(a->dtype))
+        return status_fail(STATUS_UNSUPPORTED, "layer_norm: no variant for %s",
+                           dtype_name(a->dtype));
 
     cuda_span_text span = {};
     char key[64];

@@ -62,14 +62,14 @@ namespace
 
 /* ---- checks ---------------------------------------------------------------------------- */
 
-status check(const struct cuda_device *dev, const linear_args *a)
+status check(const linear_args *a)
 {
     const struct weight *w = a->weight;
     if (!w || w->kind != WEIGHT_LINEAR)
         return status_fail(STATUS_BAD_SHAPE, "linear: not a linear layer's weight");
-    if (a->dtype != dev->dtype)
-        return status_fail(STATUS_UNSUPPORTED, "linear: %s on a device opened for %s",
-                           dtype_name(a->dtype), dtype_name(dev->dtype));
+    if (!is_element_type(a->dtype) || a->dtype != w->dtype)
+        return status_fail(STATUS_UNSUPPORTED, "linear: %s with a weight of %s",
+                           dtype_name(a->dtype), dtype_name(w->dtype));
     if (a->n < 1 || a->n_x < 1 || a->s < 1 || a->in2 < 0 || (a->in2 > 0 && a->n_x2 < 1) ||
         (a->residual && a->n_residual < 1) || (a->residual == a->y && a->n_residual != a->n) ||
         a->in2 != w->in2 || a->in != w->in - w->in2 || a->out != (w->geglu ? w->out / 2 : w->out) ||
@@ -147,7 +147,7 @@ extern const cuda_table<linear_args> cuda_linear_table = {
 extern "C" status cuda_linear(struct ops *ops, const linear_args *args)
 {
     struct cuda_device *dev = cuda_device(ops);
-    TRY(check(dev, args));
+    TRY(check(args));
     const struct weight *w = args->weight;
     char key[96];
     snprintf(key, sizeof key, "%s%d %d+%d->%d %s", w->geglu ? "geglu " : "", args->s, args->in,

@@ -15,8 +15,8 @@
 #include "host/base/clock.h"
 
 enum {
-    DEPTH = 16,  /* stage, step and operator take 3 */
-    BLOCK = 64,  /* records to one block */
+    DEPTH = 16, /* stage, step and operator take 3 */
+    BLOCK = 64, /* records to one block */
 };
 
 struct record {

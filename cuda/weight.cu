@@ -411,13 +411,19 @@ int same_layer(const struct weight *w, const struct weight_args *a, int out)
 
 /* ---- the operators (C ABI) ------------------------------------------------------------- */
 
+/* A weight may be of another type than the run's: a decoder that fp16 does not hold. */
+static enum dtype weight_dtype(const struct cuda_device *dev, const struct weight_args *args)
+{
+    return is_element_type(args->dtype) ? args->dtype : dev->dtype;
+}
+
 extern "C" status cuda_weight_create(struct ops *ops, const struct weight_args *args,
                                      struct weight **out)
 {
     struct cuda_device *dev = cuda_device(ops);
     int total = 0;
     *out = NULL;
-    TRY(weight_args_check(args, dev->dtype, &total));
+    TRY(weight_args_check(args, weight_dtype(dev, args), &total));
     struct weight *w = (struct weight *)calloc(1, sizeof *w);
     if (!w)
         return status_fail(STATUS_NO_MEMORY, "%s: no memory", weight_args_name(args));
@@ -452,7 +458,7 @@ extern "C" status cuda_weight_fuse(struct ops *ops, struct weight *weight,
 {
     struct cuda_device *dev = cuda_device(ops);
     int total = 0;
-    TRY(weight_args_check(args, dev->dtype, &total));
+    TRY(weight_args_check(args, weight_dtype(dev, args), &total));
     if (!same_layer(weight, args, total))
         return status_fail(STATUS_BAD_SHAPE, "%s: fused as another layer than it was created as",
                            weight->name);

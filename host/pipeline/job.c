@@ -322,7 +322,7 @@ static status sample(struct job *job, struct buffers *b)
 static status dump_decoded(struct job *job, const void *y)
 {
     const int h = job->request->height, w = job->request->width;
-    const size_t one = (size_t)h * w * 3, size = dtype_size(job->dtype);
+    const size_t one = (size_t)h * w * 3, size = dtype_size(job->model.vae_dtype);
     char *stored = NULL;
     float *wide = NULL;
     if (job->dump == NULL)
@@ -333,7 +333,7 @@ static status dump_decoded(struct job *job, const void *y)
     if (result == STATUS_OK)
         result = job->ops->download(job->ops, stored, y, one * job->n * size);
     for (int i = 0; i < job->n && result == STATUS_OK; i++) {
-        dtype_to_f32(stored + i * one * size, job->dtype, one, wide);
+        dtype_to_f32(stored + i * one * size, job->model.vae_dtype, one, wide);
         result = dump_nhwc(job->dump, job->first + i, "decoded", wide, h, w, 3);
     }
     free(wide);
@@ -347,15 +347,18 @@ static status decode(struct job *job, const float *x)
     const int hw = job->request->width * job->request->height, n = job->n;
     void *y, *rgb, *bad;
     TRY(progress(job, "decode", 0, 0));
-    TRY(ops->alloc(ops, (size_t)n * hw * 3 * dtype_size(job->dtype), &y));
+    TRY(ops->alloc(ops, (size_t)n * hw * 3 * dtype_size(job->model.vae_dtype), &y));
     TRY(ops->alloc(ops, (size_t)n * hw * 3, &rgb));
     TRY(ops->alloc(ops, (size_t)n * sizeof(int), &bad));
     TRY(vae_decode(job->model.vae,
                    &(struct vae_decode_args){
                        .latent = x, .y = y, .n = n, .h = latent_h(job), .w = latent_w(job) }));
-    TRY(ops->to_rgb8(
-        ops, &(struct to_rgb8_args){
-                 .x = y, .rgb = rgb, .non_finite = bad, .dtype = job->dtype, .n = n, .hw = hw }));
+    TRY(ops->to_rgb8(ops, &(struct to_rgb8_args){ .x = y,
+                                                  .rgb = rgb,
+                                                  .non_finite = bad,
+                                                  .dtype = job->model.vae_dtype,
+                                                  .n = n,
+                                                  .hw = hw }));
     if (planning(job))
         return STATUS_OK;
     int *flags;
@@ -371,6 +374,42 @@ static status decode(struct job *job, const float *x)
     free(flags);
     TRY(result);
     return dump_decoded(job, y);
+}
+
+/* Plans for the decoder alone, and decodes a latent of the host's. */
+static status decode_alone(struct job *job, const float *latent)
+{
+    struct ops *ops = job->ops;
+    const size_t count = (size_t)latent_hw(job) * LATENT * job->n;
+    float *x;
+    TRY(ops->plan_begin(ops));
+    status result = alloc_f32(ops, count, &x);
+    if (result == STATUS_OK)
+        result = decode(job, x);
+    ops->release(ops, 0);
+    const status ended = ops->plan_end(ops, job->memory_limit, NULL);
+    TRY(result);
+    TRY(ended);
+    TRY(alloc_f32(ops, count, &x));
+    TRY(ops->upload(ops, x, latent, count * sizeof *x));
+    return decode(job, x);
+}
+
+/* The decoder overflowed: its work is done again by a wider one, from the latent that it had. The
+ * next batch plans anew. */
+static status decode_wider(struct job *job, const float *x)
+{
+    const size_t bytes = (size_t)latent_hw(job) * LATENT * job->n * sizeof *x;
+    float *latent;
+    TRY(host_alloc(bytes, &latent));
+    status result = job->ops->download(job->ops, latent, x, bytes);
+    if (result == STATUS_OK)
+        result = job->widen(job->watch_user, &job->model);
+    job->planned = 0;
+    if (result == STATUS_OK)
+        result = decode_alone(job, latent);
+    free(latent);
+    return result;
 }
 
 /* ---- the whole --------------------------------------------------------------------------- */
@@ -396,7 +435,10 @@ static status stages(struct job *job)
     job->sample_ms = clock_now_ms() - begun;
     begun = clock_now_ms();
     ranges_begin(job->ranges, SPAN_STAGE, "decode");
-    TRY(decode(job, b.x));
+    status decoded = decode(job, b.x);
+    if (decoded == STATUS_NOT_FINITE && job->model.vae_dtype == DTYPE_F16 && job->widen != NULL)
+        decoded = decode_wider(job, b.x);
+    TRY(decoded);
     ranges_end(job->ranges);
     job->decode_ms = clock_now_ms() - begun;
     return STATUS_OK;

@@ -20,7 +20,11 @@ struct job {
     const struct miku_callbacks *callbacks;
     size_t memory_limit;
     status (*watch)(void *user); /* asked between steps; a failure ends the job; null: nobody */
-    void *watch_user;
+    void *watch_user;            /* of both */
+
+    /* Called when the decoder overflowed in fp16: makes one that does not, in *model; null: nobody.
+     */
+    status (*widen)(void *user, struct loaded_model *model);
 
     int first, n; /* pictures first .. first + n - 1 of the request */
     int planned;  /* n that the device is planned for; 0: not yet */

@@ -20,6 +20,7 @@ struct loaded {
     struct text_encoder *text;
     struct unet *unet;
     struct vae_decoder *vae;
+    enum dtype vae_dtype;
     float alphas[SD1_TIMESTEPS];
     int own_alphas;
     struct lora_source loras; /* the LoRAs in the networks now */
@@ -105,6 +106,17 @@ static status copy_path(const char *path, char **out)
                                         : status_fail(STATUS_NO_MEMORY, "model: no memory");
 }
 
+static status build_decoder(struct loaded *l, enum dtype dtype)
+{
+    struct lora_source plain = { .file = l->vae_file != NULL ? l->vae_file : l->checkpoint,
+                                 .modules = l->vae_modules };
+    const struct model_source source = lora_source_of(&plain);
+    const struct vae_decoder_args args = { .dtype = dtype,
+                                           .shift = dtype == DTYPE_F16 ? VAE_SHIFT_F16 : 0 };
+    l->vae_dtype = dtype;
+    return vae_decoder_create(l->ops, l->vae_modules, &source, &args, &l->vae);
+}
+
 /* The VAE of a selection has sizes of its own, so its rows come from a table of their own. */
 static status build_vae(struct loaded *l, const struct wanted *wanted)
 {
@@ -129,11 +141,7 @@ static status build_vae(struct loaded *l, const struct wanted *wanted)
     if (file != NULL)
         TRY(checkpoint_check(file, l->vae_modules->rows + first,
                              l->vae_modules->encoder_first - first));
-    struct lora_source plain = { .file = file, .modules = l->vae_modules };
-    const struct model_source source = lora_source_of(&plain);
-    const struct vae_decoder_args args = { .dtype = l->dtype,
-                                           .shift = l->dtype == DTYPE_F16 ? VAE_SHIFT_F16 : 0 };
-    return vae_decoder_create(l->ops, l->vae_modules, &source, &args, &l->vae);
+    return build_decoder(l, l->dtype);
 }
 
 static status read_positions(struct loaded *l, const struct loaded_log *log, int32_t **out)
@@ -270,12 +278,21 @@ status loaded_fuse(struct loaded *l, const struct wanted *wanted, int strict,
     return settle(l, fuse_wanted(l, wanted, strict, log));
 }
 
+status loaded_widen_vae(struct loaded *l)
+{
+    vae_decoder_destroy(l->vae);
+    l->vae = NULL;
+    const status result = build_decoder(l, DTYPE_BF16);
+    return result == STATUS_OK ? STATUS_OK : settle(l, result);
+}
+
 struct loaded_model loaded_get(const struct loaded *l)
 {
     return (struct loaded_model){ .sizes = &l->modules->sizes,
                                   .text = l->text,
                                   .unet = l->unet,
                                   .vae = l->vae,
+                                  .vae_dtype = l->vae_dtype,
                                   .alphas = l->own_alphas ? l->alphas : NULL };
 }
 

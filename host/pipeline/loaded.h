@@ -36,7 +36,8 @@ struct loaded_model {
     struct text_encoder *text;
     struct unet *unet;
     struct vae_decoder *vae;
-    const float *alphas; /* [SD1_TIMESTEPS], the checkpoint's; null: the configuration's */
+    enum dtype vae_dtype; /* of its arithmetic: the run's, unless it was widened */
+    const float *alphas;  /* [SD1_TIMESTEPS], the checkpoint's; null: the configuration's */
 };
 
 /* Tells what a person should know: a position table that was damaged, keys that nothing used. */
@@ -63,6 +64,10 @@ status loaded_select(struct loaded *loaded, const struct wanted *wanted, size_t 
  * strict  a LoRA with keys that nothing used is STATUS_BAD_FILE */
 status loaded_fuse(struct loaded *loaded, const struct wanted *wanted, int strict,
                    const struct loaded_log *log);
+
+/* Makes the decoder anew in bf16, whose range is f32's, until another VAE is selected.
+ * On failure as loaded_select(). */
+status loaded_widen_vae(struct loaded *loaded);
 
 struct loaded_model loaded_get(const struct loaded *loaded);
 

@@ -121,6 +121,9 @@ static char *write_notes(const struct miku *miku, const struct miku_request *req
         cJSON_AddStringToObject(notes, "compat", version);
     }
     cJSON_AddStringToObject(notes, "vae", resolved->vae == NULL ? "none" : resolved->vae->name);
+    const enum dtype decoded = loaded_get(miku->loaded).vae_dtype;
+    if (decoded != miku->dtype)
+        cJSON_AddStringToObject(notes, "vae_precision", miku_precision_name(decoded));
     if (miku->synthetic)
         cJSON_AddTrueToObject(notes, "synthetic");
     cJSON *weights = cJSON_AddArrayToObject(notes, "weights");

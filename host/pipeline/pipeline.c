@@ -226,6 +226,16 @@ static status watch_hash(void *user)
     return used_files_check(run->miku, &run->used, run->request, 0);
 }
 
+static status widen_vae(void *user, struct loaded_model *model)
+{
+    struct run *run = user;
+    miku_tell(run->miku, MIKU_LOG_WARNING,
+              "the VAE overflowed in fp16; its pictures are decoded in bf16 from here on");
+    TRY(loaded_widen_vae(run->miku->loaded));
+    *model = loaded_get(run->miku->loaded);
+    return STATUS_OK;
+}
+
 static status explain_not_finite(struct run *run)
 {
     char *name = loaded_not_finite(run->miku->loaded);
@@ -249,7 +259,8 @@ static status make_pictures(struct run *run)
                              .callbacks = run->callbacks,
                              .memory_limit = job_memory_limit(run->miku),
                              .watch = watch_hash,
-                             .watch_user = run };
+                             .watch_user = run,
+                             .widen = widen_vae };
     TRY(job_open(&run->job));
     double before = clock_now_ms() - run->began_ms - run->load_ms - run->fuse_ms;
     for (int first = 0; first < r->count; first += r->batch) {
