@@ -30,3 +30,7 @@ if(NOT MIKU_SANITIZE)
     set_tests_properties(cli_clock PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
         ENVIRONMENT OMP_WAIT_POLICY=passive)
 endif()
+
+add_test(NAME cli_nvml
+    COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/cli_nvml $<TARGET_FILE:mikubench-cuda> $<TARGET_FILE:fake_nvml>)
+set_tests_properties(cli_nvml PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)

@@ -12,6 +12,7 @@
 
 #include "host/app/budget.h"
 #include "host/app/operators.h"
+#include "host/app/progress.h"
 #include "host/app/sweep.h"
 #include "host/app/table.h"
 
@@ -233,6 +234,22 @@ static void a_ceiling_is_the_nearer_of_two(void **state)
     assert_true(operators_of_ceiling(&nothing, &ceiling, &compute) == 0);
 }
 
+/* ---- progress ---------------------------------------------------------------------------- */
+
+static void what_is_left_counts_the_later_runs(void **state)
+{
+    (void)state;
+    struct progress progress;
+    char line[128];
+    const struct miku_progress now = { "sample", 5, 20, 0, 1 };
+    progress_begin(&progress, "case 1, run 2 of 6", 1, 0);
+    progress_line(&progress, &now, 10000, line, sizeof line); /* 2 s a step, 15 to go */
+    assert_string_equal(line, "case 1, run 2 of 6: step 5 of 20, 0:30 to go");
+    progress_begin(&progress, "case 1, run 2 of 6", 1, 4 * 40000.0);
+    progress_line(&progress, &now, 10000, line, sizeof line);
+    assert_string_equal(line, "case 1, run 2 of 6: step 5 of 20, 3:10 to go");
+}
+
 /* ---- the table --------------------------------------------------------------------------- */
 
 static void cells_have_their_width(void **state)
@@ -272,10 +289,15 @@ static void cells_have_their_width(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_are_read),         cmocka_unit_test(a_stage_and_a_step_are_read),
-        cmocka_unit_test(misuse_is_named),        cmocka_unit_test(a_sweep_is_every_combination),
-        cmocka_unit_test(the_budget_is_shared),   cmocka_unit_test(without_a_budget_all_is_allowed),
-        cmocka_unit_test(operators_are_added_up), cmocka_unit_test(a_ceiling_is_the_nearer_of_two),
+        cmocka_unit_test(lists_are_read),
+        cmocka_unit_test(a_stage_and_a_step_are_read),
+        cmocka_unit_test(misuse_is_named),
+        cmocka_unit_test(a_sweep_is_every_combination),
+        cmocka_unit_test(the_budget_is_shared),
+        cmocka_unit_test(without_a_budget_all_is_allowed),
+        cmocka_unit_test(operators_are_added_up),
+        cmocka_unit_test(a_ceiling_is_the_nearer_of_two),
+        cmocka_unit_test(what_is_left_counts_the_later_runs),
         cmocka_unit_test(cells_have_their_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
