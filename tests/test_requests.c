@@ -54,6 +54,8 @@ static void write_checkpoint(const char *folder)
             add(fixture, row->name, "bias", 1, shape, part.bias);
         seeded.source.done(seeded.source.context);
     }
+    const size_t one[] = { 1 };
+    fixture_add(fixture, "model.diffusion_model.unheard.of", DTYPE_F32, 1, one, NULL);
     fixture_write(fixture, folder, "requests.safetensors");
     fixture_destroy(fixture);
     seeded_close(&seeded);
@@ -189,6 +191,12 @@ static void check_request(struct miku *miku, const char *folder, const char *nam
     free(dump);
 }
 
+static void note(void *user, enum miku_log level, const char *line)
+{
+    if (level == MIKU_LOG_WARNING)
+        snprintf(user, 1024, "%s", line);
+}
+
 static void pytorch_makes_the_same_of_every_request(void **state)
 {
     static const char *const names[] = { "emphasis",      "long",      "and",        "timed",
@@ -203,11 +211,15 @@ static void pytorch_makes_the_same_of_every_request(void **state)
     write_inversion(folder, "EasyNegative.safetensors", 0, 8);
     write_inversion(folder, "bad-hands-5.safetensors", 1, 2);
     write_lora(folder);
-    assert_int_equal(
-        miku_open(&(struct miku_options){ .weights = folders, .weights_count = 1 }, &miku),
-        STATUS_OK);
+    char said[1024] = "";
+    const struct miku_options options = {
+        .weights = folders, .weights_count = 1, .log = note, .user = said
+    };
+    assert_int_equal(miku_open(&options, &miku), STATUS_OK);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         check_request(miku, folder, names[i]);
+    assert_non_null(strstr(said, "1 of its tensors are of no use, the first: "
+                                 "model.diffusion_model.unheard.of"));
     miku_close(miku);
     fixture_folder_remove(folder);
 }

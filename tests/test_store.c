@@ -219,7 +219,7 @@ static void two_paths_to_one_file_are_no_doubt(void **state)
 {
     (void)state;
     assert_string_equal(found(WEIGHTS_CHECKPOINT, "AOM3")->name, "AOM3");
-    assert_int_equal(store_same_name(store, WEIGHTS_CHECKPOINT, "AOM3"), 1);
+    assert_int_equal(store_only(store, WEIGHTS_CHECKPOINT, "AOM3"), STATUS_OK);
 }
 
 static void ambiguous_names_are_listed_with_their_paths(void **state)
@@ -231,7 +231,8 @@ static void ambiguous_names_are_listed_with_their_paths(void **state)
     assert_says("2 files are a checkpoint called \"twin\"");
     assert_says("models/twin.safetensors, ");
     assert_says("models/twins/twin.safetensors");
-    assert_int_equal(store_same_name(store, WEIGHTS_LORA, "flat2"), 2);
+    assert_int_equal(store_only(store, WEIGHTS_LORA, "flat2"), STATUS_MISUSE);
+    assert_says("models/lora/flat2.safetensors");
     assert_non_null(strstr(found(WEIGHTS_LORA, "flat2")->path, "lora/flat2")); /* the later path */
 }
 

@@ -101,11 +101,6 @@ int manifest_height(const struct manifest *manifest) { return manifest->height; 
 const char *manifest_recipe(const struct manifest *manifest) { return manifest->recipe; }
 size_t manifest_count(const struct manifest *manifest) { return manifest->count; }
 
-const struct manifest_file *manifest_at(const struct manifest *manifest, size_t i)
-{
-    return i < manifest->count ? &manifest->files[i] : NULL;
-}
-
 const struct manifest_file *manifest_find(const struct manifest *manifest, const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -34,7 +34,6 @@ const char *
 manifest_recipe(const struct manifest *manifest); /* how they were made; "" if unknown */
 
 size_t manifest_count(const struct manifest *manifest);
-const struct manifest_file *manifest_at(const struct manifest *manifest, size_t i);
 /* The entry of a file: by the last part of its path; null if there is none. */
 const struct manifest_file *manifest_find(const struct manifest *manifest, const char *path);
 

@@ -52,8 +52,8 @@ const struct store_file *store_at(const struct store *store, size_t i);
 status store_find(const struct store *store, enum weights_kind kind, const char *name,
                   const struct store_file **out);
 
-/* How many different files of the kind a name fits, as store_find() takes it; for warnings. */
-size_t store_same_name(const struct store *store, enum weights_kind kind, const char *name);
+/* STATUS_MISUSE, with their paths, if several different files of the kind have the name. */
+status store_only(const struct store *store, enum weights_kind kind, const char *name);
 
 /* The checkpoint of an infotext: by name, else by hash under any name (10 digits or more, or the 8
  * of the old hash); either may be null. Among several of one name the one with the hash is taken.

@@ -146,22 +146,18 @@ static status not_found(const struct store *store, enum weights_kind kind, const
                        name, of_kind, near_text);
 }
 
-static status ambiguous(const struct store *store, enum weights_kind kind, const char *name)
+status store_only(const struct store *store, enum weights_kind kind, const char *name)
 {
     struct line line = { .text = "" };
     const struct store_file *last;
     const size_t found = match(store, kind, name, &last, add_path, &line);
+    if (found < 2)
+        return STATUS_OK;
     return status_fail(STATUS_MISUSE, "%zu files are a %s called \"%.200s\": %s", found,
                        weights_kind_name(kind), name, line.text);
 }
 
 /* ---- looking up -------------------------------------------------------------------------- */
-
-size_t store_same_name(const struct store *store, enum weights_kind kind, const char *name)
-{
-    const struct store_file *last;
-    return match(store, kind, name, &last, NULL, NULL);
-}
 
 status store_find(const struct store *store, enum weights_kind kind, const char *name,
                   const struct store_file **out)
@@ -171,7 +167,7 @@ status store_find(const struct store *store, enum weights_kind kind, const char 
         return not_found(store, kind, name);
     if (found > 1 && (kind == WEIGHTS_CHECKPOINT || kind == WEIGHTS_VAE)) {
         *out = NULL;
-        return ambiguous(store, kind, name);
+        return store_only(store, kind, name);
     }
     return STATUS_OK;
 }
@@ -222,7 +218,7 @@ status store_find_model(const struct store *store, struct hash_cache *hashes, co
         if (*out != NULL)
             return STATUS_OK;
         if (result == STATUS_MISUSE)
-            return ambiguous(store, WEIGHTS_CHECKPOINT, name);
+            return store_only(store, WEIGHTS_CHECKPOINT, name);
         if (name == NULL)
             return status_fail(STATUS_NOT_FOUND, "no checkpoint has the hash %.80s", hash);
         result = not_found(store, WEIGHTS_CHECKPOINT, name);

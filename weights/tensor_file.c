@@ -181,13 +181,6 @@ const char *tensor_file_note(const struct tensor_file *file, const char *key)
     return note == NULL ? NULL : note->value;
 }
 
-size_t tensor_file_note_count(const struct tensor_file *file) { return file->table.note_count; }
-
-const struct tensor_note *tensor_file_note_at(const struct tensor_file *file, size_t i)
-{
-    return i < file->table.note_count ? &file->table.notes[i] : NULL;
-}
-
 size_t tensor_file_class_count(const struct tensor_file *file) { return file->table.class_count; }
 
 const char *tensor_file_class_at(const struct tensor_file *file, size_t i)
@@ -197,7 +190,6 @@ const char *tensor_file_class_at(const struct tensor_file *file, size_t i)
 
 enum tensor_format tensor_file_format(const struct tensor_file *file) { return file->format; }
 const char *tensor_file_path(const struct tensor_file *file) { return file->path; }
-size_t tensor_file_bytes(const struct tensor_file *file) { return file->size; }
 
 size_t tensor_elements(const struct tensor *tensor)
 {

@@ -68,8 +68,6 @@ const struct tensor *tensor_file_at(const struct tensor_file *file, size_t i);
 
 /* The note called `key`, lent; null if there is none. */
 const char *tensor_file_note(const struct tensor_file *file, const char *key);
-size_t tensor_file_note_count(const struct tensor_file *file);
-const struct tensor_note *tensor_file_note_at(const struct tensor_file *file, size_t i);
 
 /* Classes that a pickle named and this program does not know, each once, such as
  * "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint". Their objects were passed over.
@@ -79,7 +77,6 @@ const char *tensor_file_class_at(const struct tensor_file *file, size_t i);
 
 enum tensor_format tensor_file_format(const struct tensor_file *file);
 const char *tensor_file_path(const struct tensor_file *file);
-size_t tensor_file_bytes(const struct tensor_file *file); /* of the whole file */
 
 /* STATUS_BAD_FILE if the file was changed, cut or replaced since it was opened (size, time, inode).
  *

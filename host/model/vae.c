@@ -119,12 +119,6 @@ void vae_decoder_destroy(struct vae_decoder *decoder)
     free(decoder);
 }
 
-status vae_decoder_fuse(struct vae_decoder *decoder, const struct model_source *source,
-                        const unsigned char *touched)
-{
-    return layers_fuse(&decoder->layers, source, touched);
-}
-
 /* ---- decoding --------------------------------------------------------------------------- */
 
 /* x += proj_out(attention(norm(x))), one head as wide as the stream. */

@@ -25,10 +25,6 @@ status vae_decoder_create(struct ops *ops, const struct modules *modules,
                           struct vae_decoder **out);
 void vae_decoder_destroy(struct vae_decoder *decoder); /* null is fine */
 
-/* Rebuilds the layers that hold a row i with touched[i] not 0; `touched` is [modules->count]. */
-status vae_decoder_fuse(struct vae_decoder *decoder, const struct model_source *source,
-                        const unsigned char *touched);
-
 struct vae_decode_args {
     const float *latent; /* [n, h, w, 4], the sampler's: divided by 0.18215 here */
     void *y;             /* out: [n, 8h, 8w, 3] in the run's dtype, before clamping */

@@ -144,6 +144,25 @@ static status build_vae(struct loaded *l, const struct wanted *wanted)
     return build_decoder(l, l->dtype);
 }
 
+static void note_first(void *user, const char *name)
+{
+    const char **first = user;
+    if (*first == NULL)
+        *first = name;
+}
+
+static void tell_extra(const struct loaded *l, const struct loaded_log *log)
+{
+    const char *first = NULL;
+    char line[512];
+    const size_t extra =
+        checkpoint_extra(l->checkpoint, l->modules->rows, l->modules->count, note_first, &first);
+    if (extra == 0)
+        return;
+    snprintf(line, sizeof line, "%zu of its tensors are of no use, the first: %s", extra, first);
+    tell(log, l->checkpoint_path, line);
+}
+
 static status read_positions(struct loaded *l, const struct loaded_log *log, int32_t **out)
 {
     const int count = checkpoint_sizes(l->checkpoint)->positions;
@@ -176,6 +195,7 @@ static status build_networks(struct loaded *l, const struct wanted *wanted, size
     TRY(refuse_too_large(l, l->modules, memory_limit));
     if (!l->synthetic) {
         TRY(checkpoint_check(l->checkpoint, l->modules->rows, rows_before(l->modules, MODULE_VAE)));
+        tell_extra(l, log);
         const enum alphas_found found = checkpoint_alphas(l->checkpoint, l->alphas);
         l->own_alphas = found == ALPHAS_FILE;
         if (found == ALPHAS_UNUSABLE)

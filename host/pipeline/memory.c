@@ -45,10 +45,3 @@ size_t memory_available(void)
     }
     return available;
 }
-
-size_t memory_peak(void)
-{
-    const size_t peak = kilobytes("/proc/self/status", "VmHWM:");
-    const size_t files = kilobytes("/proc/self/status", "RssFile:");
-    return peak > files ? peak - files : 0;
-}

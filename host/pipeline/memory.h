@@ -8,7 +8,4 @@
  * 0 if that cannot be known. source   proc(5) MemAvailable; cgroup v2 memory.max, memory.current */
 size_t memory_available(void);
 
-/* Most anonymous memory this process ever held, in bytes: resident peak less file-backed pages. */
-size_t memory_peak(void);
-
 #endif

@@ -69,6 +69,8 @@ static status take_lora(struct miku *miku, const struct miku_request *request,
         return STATUS_OK;
     }
     TRY(found);
+    if (store_only(miku->store, WEIGHTS_LORA, tag->item[0].data) != STATUS_OK)
+        miku_tell(miku, MIKU_LOG_WARNING, "%s; the last serves", status_text());
     for (int i = 0; i < wanted->loras; i++)
         if (out->lora[i] == file) { /* named twice: the later weights stand, as in the web UI */
             wanted->lora[i].te = te, wanted->lora[i].unet = unet;
