@@ -14,12 +14,15 @@
 
 enum layout { APART, PACKED_KV, PACKED_QKV };
 
+enum { RISING = 1 };
+
 struct shape {
     int n, n_q, n_kv, heads, d, s_q, s_kv;
     enum layout layout;
     int causal, contexts; /* contexts: in the step table; the last is current */
     int lens;             /* 1: parts have keys s_kv, s_kv - 3, ... */
-    float offset;         /* every score is about that much above what noise makes it */
+    float offset;         /* every score is about that much above what noise makes it; RISING: by
+                             1 to 2 more from key to key, so that the last outweigh all others */
     const char *why;
 };
 
@@ -51,6 +54,9 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 520, 5, 40, APART, 0, 1, 0, 0, "heads of 520: beyond a slice" },
     { 1, 1, 1, 1, 40, 60, 200, PACKED_QKV, 0, 1, 0, -3000, "scores far below zero" },
     { 1, 1, 1, 1, 40, 60, 77, PACKED_KV, 0, 1, 0, -3000, "the same in one tile" },
+    { 1, 1, 1, 1, 40, 20, 200, PACKED_QKV, 0, 1, 0, RISING, "rising scores" },
+    { 1, 1, 1, 1, 24, 20, 100, PACKED_QKV, 0, 1, 0, RISING, "rising scores, heads of 24" },
+    { 1, 1, 1, 1, 512, 20, 130, APART, 0, 1, 0, RISING, "rising scores, heads of 512" },
     { 1, 1, 1, 1, 40, 60, 200, PACKED_QKV, 1, 1, 0, 3000, "scores far above zero, causal" },
 };
 
@@ -69,15 +75,17 @@ static void round_eighths(void *x, enum dtype dtype, size_t count)
     }
 }
 
-/* Puts `v` into element 0 of every head of the rows. */
+/* Puts `v` into element 0 of every head of the rows, `step` more from row to row. */
 static void set_first(void *x, enum dtype dtype, size_t rows, size_t stride, int heads, int d,
-                      float v)
+                      float v, float step)
 {
     for (size_t row = 0; row < rows; row++)
-        for (int head = 0; head < heads; head++)
-            dtype_from_f32(&v, 1, dtype,
+        for (int head = 0; head < heads; head++) {
+            const float first = v + (float)row * step;
+            dtype_from_f32(&first, 1, dtype,
                            (char *)x +
                                (row * stride + (size_t)head * (size_t)d) * dtype_size(dtype));
+        }
 }
 
 static void make(struct attention_case *k, enum dtype dtype, const struct shape *s, const int *id)
@@ -120,9 +128,17 @@ static void make(struct attention_case *k, enum dtype dtype, const struct shape 
     if (s->offset != 0) { /* in eighths every score is exact in f32, however large */
         round_eighths(q, dtype, k->q_count);
         round_eighths(kv, dtype, k->kv_count);
-        set_first(q, dtype, (size_t)s->n_q * (size_t)s->s_q, a.q_stride, s->heads, s->d, 128);
+        const int rising = s->offset == RISING; /* 1 * (8 or 32) / sqrt d from key to key */
+        set_first(q, dtype, (size_t)s->n_q * (size_t)s->s_q, a.q_stride, s->heads, s->d,
+                  !rising      ? 128
+                  : s->d > 160 ? 32
+                               : 8,
+                  0);
         set_first((void *)a.k, dtype, kv_rows, a.kv_stride, s->heads, s->d,
-                  s->offset < 0 ? -144 : 144); /* 128 * 144 / sqrt 40 is 2914 */
+                  rising          ? 0
+                  : s->offset < 0 ? -144
+                                  : 144, /* 128 * 144 / sqrt 40 is 2914 */
+                  rising ? 1 : 0);
     }
 }
 
