@@ -349,7 +349,7 @@ static void impossible_sizes_are_refused(void)
         CHECK(cuda_attention(ops, &a) == STATUS_BAD_SHAPE);
     }
     struct attention_args other = good.host;
-    other.dtype = DTYPE_F16;
+    other.dtype = DTYPE_I8;
     CHECK(cuda_attention(ops, &other) == STATUS_UNSUPPORTED);
     gpu_release();
     test_release();

@@ -203,7 +203,7 @@ static void impossible_groups_are_refused(void)
             bad.c = 24;
         CHECK(cuda_group_norm(ops, &bad) == STATUS_BAD_SHAPE);
     }
-    good.dtype = DTYPE_F16;
+    good.dtype = DTYPE_I8;
     CHECK(cuda_group_norm(ops, &good) == STATUS_UNSUPPORTED);
 }
 
@@ -273,7 +273,7 @@ static void impossible_rows_are_refused(void)
     bad.c = 7;
     CHECK(cuda_layer_norm(ops, &bad) == STATUS_BAD_SHAPE);
     bad.c = 8;
-    bad.dtype = DTYPE_BF16;
+    bad.dtype = DTYPE_I8;
     CHECK(cuda_layer_norm(ops, &bad) == STATUS_UNSUPPORTED);
 }
 
