@@ -120,7 +120,27 @@ if(TARGET emulated_pipeline)
     miku_emulated_program(emulator_pipeline ${PROJECT_SOURCE_DIR}/tests/test_cuda_pipeline.c
         ${PROJECT_SOURCE_DIR}/tests/weights_fixture.c)
     add_test(NAME emulator_pipeline COMMAND emulator_pipeline)
-    set_tests_properties(emulator_pipeline PROPERTIES LABELS emulator TIMEOUT 600)
+    set_tests_properties(emulator_pipeline PROPERTIES LABELS emulator TIMEOUT 900)
+endif()
+
+# The program too.
+if(TARGET emulated_pipeline)
+    miku_emulated_program(emulated_mikubench ${PROJECT_SOURCE_DIR}/host/app/main.c)
+    target_link_libraries(emulated_mikubench PRIVATE miku_app)
+    add_test(NAME emulator_cli
+        COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/cli_cuda $<TARGET_FILE:emulated_mikubench>)
+    set_tests_properties(emulator_cli PROPERTIES LABELS emulator TIMEOUT 300
+        ENVIRONMENT OMP_WAIT_POLICY=passive)
+endif()
+
+if(MIKU_CUDA_FOUND AND TARGET miku_cpu)
+    add_executable(device_pipeline ${PROJECT_SOURCE_DIR}/tests/test_cuda_pipeline.c
+        ${PROJECT_SOURCE_DIR}/tests/weights_fixture.c)
+    target_compile_definitions(device_pipeline PRIVATE TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(device_pipeline PRIVATE miku_options mikubench PkgConfig::CMOCKA)
+    set_target_properties(device_pipeline PROPERTIES LINKER_LANGUAGE CXX)
+    add_test(NAME device_pipeline COMMAND device_pipeline)
+    set_tests_properties(device_pipeline PROPERTIES LABELS gpu TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
 
 # Faults: the host's memory is counted here too, what is freed included.

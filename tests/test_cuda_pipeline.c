@@ -284,7 +284,7 @@ static void a_run_can_be_stopped_and_another_begun(void **state)
 {
     (void)state;
     static struct made got;
-    struct miku *cuda = opened("cuda", "fp32", 0);
+    struct miku *cuda = opened("cuda", "fp16", 0);
     const struct miku_callbacks callbacks = { .picture = keep, .cancel = stops, .user = &got };
     struct miku_request request = request_of(&cases[0], 1);
     for (int at = 1; at <= 4; at++) { /* encode, two steps, their end */
@@ -293,7 +293,7 @@ static void a_run_can_be_stopped_and_another_begun(void **state)
         assert_int_equal(got.count, 0);
     }
     make(cuda, &request, &got);
-    assert_true(miku_compare(got.rgb[0], want[0].rgb[0], SIDE, SIDE).psnr >= 60);
+    assert_true(miku_compare(got.rgb[0], want[0].rgb[0], SIDE, SIDE).psnr >= 40);
     miku_close(cuda);
 }
 
