@@ -234,6 +234,10 @@ static void files_of_others_are_named_for_what_they_are(void **state)
     (void)state;
     read_bad("", "ends early");
     read_bad("{\"schema\":\"mikubench-results-1\",\"environment\":{},\"pictures\":[", "ends early");
+    read_bad("{\"schema\":\"mikubench-resu", "ends early");
+    read_bad("{\"schema\":\"mikubench-results-1\",\"environment\":{},\"pictures\":[{}",
+             "ends early");
+    read_bad(" \n", "ends early");
     read_bad("{\n\"schema\":\n? 1}", "from line 3");
     read_bad("[]", "no JSON of mikubench-cuda");
     read_bad("{\"schema\":\"something-1\"}", "no JSON of mikubench-cuda");

@@ -64,11 +64,21 @@ static status check(const char *path, const cJSON *root)
     return STATUS_OK;
 }
 
-/* The parser says where it stopped: at the end, the file was cut short. */
+/* A document that begins as one and does not end as one was cut short, wherever the parser gave up.
+ */
+static int cut_short(const char *text, size_t bytes)
+{
+    static const char space[] = " \t\r\n";
+    const char *first = text + strspn(text, space);
+    while (bytes > 0 && strchr(space, text[bytes - 1]) != NULL)
+        bytes--;
+    return first >= text + bytes || (*first == '{' && text[bytes - 1] != '}');
+}
+
 static status not_json(const char *path, const char *text, size_t bytes, const char *stopped)
 {
     size_t line = 1;
-    if (stopped == NULL || stopped + 1 >= text + bytes)
+    if (stopped == NULL || stopped + 1 >= text + bytes || cut_short(text, bytes))
         return status_fail(STATUS_BAD_FILE, "%s: JSON that ends early", path);
     for (const char *at = text; at < stopped; at++)
         line += *at == '\n';
