@@ -33,9 +33,11 @@ void emu_cp_async(void *to, const void *from, int size, int valid, emu_site site
             emu_check(from, (size_t)valid, ACCESS_READ, "cp.async", site, nullptr);
     }
     if (valid) { /* a fault in the source shows here, at the line that asked for it */
+        emu_worker->probing = site;
         volatile char probe =
             *(const volatile char *)from + ((const volatile char *)from)[valid - 1];
         (void)probe;
+        emu_worker->probing = { nullptr, 0 };
     }
     memset(to, 0xff, (size_t)size);
     t->copies.push_back({ to, from, size, valid });

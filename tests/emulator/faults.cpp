@@ -16,6 +16,11 @@ static void report_fault(void)
     if (w->fault_signal == SIGRTMIN)
         emu_fail("runs for more than %d s, at %s: waits for what never comes, or loops for ever",
                  emu_set.watchdog_s, emu_source_line(w->fault_pc).c_str());
+    const emu_site site = w->probing;
+    emu_worker->probing = { nullptr, 0 };
+    if (site.file)
+        emu_fail("memory fault at %s:%d: %s", site.file, site.line,
+                 emu_describe(w->fault_address).c_str());
     emu_fail("memory fault at %s: %s", emu_source_line(w->fault_pc).c_str(),
              emu_describe(w->fault_address).c_str());
 }

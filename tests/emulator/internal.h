@@ -189,7 +189,8 @@ struct worker { /* one OS thread; runs one cluster at a time */
     const void *fault_address;
     void *fault_pc;
     int fault_signal;
-    timer_t timer; /* of processor time: the watchdog */
+    emu_site probing; /* the line on whose behalf memory is touched; file null: the code's own */
+    timer_t timer;    /* of processor time: the watchdog */
     int has_timer;
     emu_stats count;
 };

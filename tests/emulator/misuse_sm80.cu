@@ -192,14 +192,23 @@ static __global__ void nothing(float *) {}
 /* ---- asynchronous copies and matrices
  * ------------------------------------------------------------------ */
 
-enum copy_mistake { COPY_RIGHT, COPY_NO_WAIT, COPY_NO_BARRIER, COPY_NO_COMMIT, COPY_ODD, COPY_OUT };
+enum copy_mistake {
+    COPY_FAR,
+    COPY_RIGHT,
+    COPY_NO_WAIT,
+    COPY_NO_BARRIER,
+    COPY_NO_COMMIT,
+    COPY_ODD,
+    COPY_OUT
+};
 
 static __global__ void copy(float *y, int mistake)
 {
     line &s = shared_as<line>();
     const int i = (int)threadIdx.x;
     cp_async_16(mistake == COPY_OUT ? &s.v[i * 4 + 16] : &s.v[i * 4],
-                y + i * 4 + (mistake == COPY_ODD), 12 + 4 * (i < 15)); /* y[63] has no value */
+                y + i * 4 + (mistake == COPY_ODD) + (mistake == COPY_FAR) * 8192,
+                12 + 4 * (i < 15)); /* y[63] has no value */
     if (mistake != COPY_NO_COMMIT)
         cp_async_commit();
     if (mistake != COPY_NO_WAIT)
@@ -299,6 +308,8 @@ const misuse misuses_sm80[] = {
       RUN(copy, 1, 16, sizeof(line), COPY_NO_BARRIER) },
     { "... from an odd place", "misaligned for 16", "misaligned for 16",
       RUN(copy, 1, 16, sizeof(line), COPY_ODD) },
+    { "... of what is no memory",
+      "misuse_sm80.cu:", "misuse_sm80.cu:", RUN(copy, 1, 16, sizeof(line), COPY_FAR) },
     { "... past the end of shared memory", "outside shared memory", "outside shared memory",
       RUN(copy, 1, 16, sizeof(line), COPY_OUT) },
     { "ldmatrix", nullptr, nullptr, RUN(matrix, 1, 32, sizeof(half_rows), 32, 0) },
