@@ -21,7 +21,7 @@ foreach(kind fast checked)
     set_tests_properties(emulator_runtime_${kind} PROPERTIES LABELS emulator TIMEOUT 300)
 endforeach()
 
-# Kernels broken on purpose, and who notices: half a minute a core for ten of them.
+# Kernels broken on purpose, and who notices: about 7 s of processor time a mutant.
 find_package(Python3 COMPONENTS Interpreter QUIET)
 if(Python3_FOUND)
     add_test(NAME mutations

@@ -125,7 +125,8 @@ def verdict(build, number, mutant):
             return None, "does not compile: " + said[:400]
         for order in orders:
             done = run([str(program)], build.folder,
-                       {"EMU_ORDER": order, "EMU_WATCHDOG_S": "10", "CHECK_STOPS": "1"})
+                       {"EMU_ORDER": order, "EMU_SM": "2" if order == "reverse" else "132",
+                        "EMU_WATCHDOG_S": "10", "CHECK_STOPS": "1"})
             if done.returncode != 0:
                 return (f"fast {order}" if kind == "fast" else kind), summary(done)
         program.unlink()

@@ -54,6 +54,7 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 520, 5, 40, APART, 0, 1, 0, 0, "heads of 520: beyond a slice" },
     { 1, 1, 1, 1, 40, 60, 200, PACKED_QKV, 0, 1, 0, -3000, "scores far below zero" },
     { 1, 1, 1, 1, 40, 60, 77, PACKED_KV, 0, 1, 0, -3000, "the same in one tile" },
+    { 1, 1, 1, 1, 40, 60, 127, PACKED_QKV, 0, 1, 0, -3000, "the same, one key short of two tiles" },
     { 1, 1, 1, 1, 40, 20, 200, PACKED_QKV, 0, 1, 0, RISING, "rising scores" },
     { 1, 1, 1, 1, 24, 20, 100, PACKED_QKV, 0, 1, 0, RISING, "rising scores, heads of 24" },
     { 1, 1, 1, 1, 512, 20, 130, APART, 0, 1, 0, RISING, "rising scores, heads of 512" },
