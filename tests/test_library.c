@@ -248,8 +248,10 @@ static void a_file_cut_short_between_two_requests_is_refused(void **state)
     struct miku *miku;
     const char *const one[] = { folder };
     struct miku_request request = small();
-    assert_int_equal(miku_open(&(struct miku_options){ .weights = one, .weights_count = 1 }, &miku),
-                     STATUS_OK);
+    assert_int_equal(
+        miku_open(&(struct miku_options){ .weights = one, .weights_count = 1, .threads = 1 },
+                  &miku),
+        STATUS_OK);
     assert_int_equal(miku_generate(miku, &request, NULL), STATUS_OK);
     assert_int_equal(truncate(path, 100000), 0);
     request.prompt = "<lora:flat2:1>hatsune miku";
