@@ -20,6 +20,7 @@ static std::map<const unsigned char *, size_t> allocations, freed, pinned;
 
 /* ---- device memory ---------------------------------------------------------------------- */
 
+/* In small pages: allocations lie far apart, and a huge page for each would have to be cleared. */
 static unsigned char *reserve(size_t bytes, int protection)
 {
     void *p = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -27,6 +28,7 @@ static unsigned char *reserve(size_t bytes, int protection)
         perror("emulator: address space for device memory");
         abort();
     }
+    madvise(p, bytes, MADV_NOHUGEPAGE);
     return (unsigned char *)p;
 }
 
