@@ -12,7 +12,7 @@
  *            mma     16 bits, d = 8, 40, 64, 80, 160, rows that 16-byte copies can fetch
  *            short   the same with at most 80 keys (96 at d = 160): one tile, no running maximum
  *            wide    the same with d = 512
- *            wgmma   sm_90a, d = 40, self-attention without masks
+ *            wgmma   sm_90a, 16 bits, d = 40, 64, 80, 160, rows that bulk copies can fetch
  */
 #include <math.h>
 #include <stdio.h>

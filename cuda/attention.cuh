@@ -15,10 +15,40 @@ struct attention_call {
     const int *step;
 };
 
+/* ---- which keys an image sees ------------------------------------------------------------- */
+
+/* The part of the keys that image `img` has. */
+static __device__ __forceinline__ int attention_part(const attention_args &a, int img)
+{
+    return img / (a.n / a.n_kv);
+}
+
+/* The step table's current context; 0 if the call has one alone. */
+static __device__ __forceinline__ int attention_context(const attention_call &p)
+{
+    return p.a.kv_context_stride > 0 || p.a.len_contexts > 0 ? p.steps[*p.step].context : 0;
+}
+
+/* Keys of a part, 1 .. s_kv. */
+static __device__ __forceinline__ int attention_keys(const attention_args &a, int context, int part)
+{
+    return !a.key_len           ? a.s_kv
+           : a.len_contexts > 0 ? a.key_len[context * a.n_kv + part]
+                                : a.key_len[part];
+}
+
+/* Keys 0 .. that - 1 are seen by query `row`. */
+static __device__ __forceinline__ int attention_seen(const attention_args &a, int keys, int row)
+{
+    return a.causal ? min(keys, row + 1) : keys;
+}
+
+/* ---- where rows lie ----------------------------------------------------------------------- */
+
 /* One head of one image; rows go on by q_stride and kv_stride elements. */
 template <class T> struct attention_head {
     const T *q, *k, *v;
-    int keys; /* those of its part, 1 .. s_kv */
+    int keys; /* those of its part */
 };
 
 template <class T>
@@ -26,18 +56,14 @@ static __device__ __forceinline__ attention_head<T> attention_head_at(const atte
                                                                       int img, int head)
 {
     const attention_args &a = p.a;
-    const int part = img / (a.n / a.n_kv);
-    const int context =
-        a.kv_context_stride > 0 || a.len_contexts > 0 ? p.steps[*p.step].context : 0;
+    const int part = attention_part(a, img), context = attention_context(p);
     const size_t kv = (size_t)context * a.kv_context_stride + (size_t)part * a.s_kv * a.kv_stride +
                       (size_t)head * a.d;
     attention_head<T> h;
     h.q = (const T *)a.q + (size_t)(img % a.n_q) * a.s_q * a.q_stride + (size_t)head * a.d;
     h.k = (const T *)a.k + kv;
     h.v = (const T *)a.v + kv;
-    h.keys = !a.key_len           ? a.s_kv
-             : a.len_contexts > 0 ? a.key_len[context * a.n_kv + part]
-                                  : a.key_len[part];
+    h.keys = attention_keys(a, context, part);
     return h;
 }
 
@@ -47,12 +73,6 @@ template <class T>
 static __device__ __forceinline__ T *attention_output_at(const attention_args &a, int img, int head)
 {
     return (T *)a.y + ((size_t)img * a.s_q * a.heads + head) * a.d;
-}
-
-/* Keys 0 .. that - 1 are seen by query `row`. */
-static __device__ __forceinline__ int attention_seen(const attention_args &a, int keys, int row)
-{
-    return a.causal ? min(keys, row + 1) : keys;
 }
 
 /* Powers of 2 instead of e: what a score is multiplied by. */

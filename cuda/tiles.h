@@ -150,4 +150,39 @@ static inline long hopper_blocks(int images, int phases, int pixels, int columns
     return m * ((columns + hopper_n(columns) - 1) / hopper_n(columns)) * phases * splits;
 }
 
+/* ---- Hopper's attention (attention_hopper.cu) ------------------------------------------------ */
+
+enum {
+    HOPPER_QUERIES = 64, /* of a warpgroup */
+    HOPPER_FEW_KEYS = 80 /* a tile of their own: a prompt's 77 */
+};
+
+static inline int hopper_attention_takes(int d)
+{
+    return d == 40 || d == 64 || d == 80 || d == 160;
+}
+
+/* Keys of a tile. They make the order of sums: nothing but the shape of an image may decide. */
+static inline int hopper_keys(int d, int s_kv)
+{
+    return d <= 80 && s_kv <= HOPPER_FEW_KEYS ? HOPPER_FEW_KEYS : d > 64 ? 96 : 128;
+}
+
+/* Warpgroups of a block of `heads` heads of all images: the most that registers hold, or one fewer
+ * where that costs less than nine tenths, counted in queries that the busiest multiprocessor works
+ * through. Blocks of few keys are small, and share a multiprocessor. */
+static inline int hopper_groups(int d, int s_q, int s_kv, int heads, int sm_count)
+{
+    if (hopper_keys(d, s_kv) == HOPPER_FEW_KEYS)
+        return 2;
+    const int most = d > 128 ? 2 : 3;
+    long cost[2];
+    for (int i = 0; i < 2; i++) {
+        const int queries = (most - i) * HOPPER_QUERIES;
+        const long blocks = (long)((s_q + queries - 1) / queries) * heads;
+        cost[i] = (blocks + sm_count - 1) / sm_count * queries;
+    }
+    return cost[1] * 10 < cost[0] * 9 ? most - 1 : most;
+}
+
 #endif

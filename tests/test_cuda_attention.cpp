@@ -31,8 +31,11 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 40, 130, 192, PACKED_QKV, 0, 1, 0, 0, "heads of 40, whole tiles of keys" },
     { 2, 1, 2, 1, 40, 40, 650, PACKED_KV, 0, 1, 0, 0, "heads of 40, every stage filled again" },
     { 1, 1, 1, 1, 80, 70, 150, APART, 0, 1, 0, 0, "heads of 80" },
+    { 1, 1, 1, 2, 80, 150, 300, PACKED_QKV, 0, 1, 0, 0, "heads of 80, every stage filled again" },
     { 1, 1, 1, 1, 160, 50, 96, PACKED_QKV, 0, 1, 0, 0, "heads of 160" },
     { 1, 1, 1, 1, 160, 20, 100, PACKED_QKV, 0, 1, 0, 0, "heads of 160, more than 96 keys" },
+    { 1, 1, 1, 1, 160, 130, 300, PACKED_QKV, 0, 1, 0, 0, "heads of 160, many tiles" },
+    { 2, 2, 2, 1, 160, 130, 200, APART, 1, 1, 1, 0, "heads of 160, causal, lengths" },
     { 1, 1, 1, 1, 512, 70, 75, PACKED_QKV, 0, 1, 0, 0, "the decoder's one head of 512" },
     { 1, 1, 1, 2, 512, 20, 90, APART, 1, 1, 0, 0, "heads of 512, causal" },
     { 1, 1, 1, 1, 512, 20, 90, APART, 0, 1, 0, -3000, "heads of 512, scores far below zero" },
@@ -43,6 +46,8 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 64, 150, 150, PACKED_QKV, 1, 1, 0, 0, "causal over many tiles" },
     { 4, 2, 2, 2, 40, 20, 154, PACKED_KV, 0, 1, 1, 0, "queries shared, parts of unequal length" },
     { 6, 6, 3, 1, 8, 10, 77, PACKED_KV, 0, 3, 1, 0, "contexts of the step table with lengths" },
+    { 4, 4, 2, 1, 40, 10, 77, PACKED_KV, 0, 3, 1, 0, "the same, heads of 40" },
+    { 2, 1, 2, 1, 80, 150, 190, PACKED_KV, 0, 2, 1, 0, "the same, heads of 80 and two tiles" },
     { 2, 2, 1, 1, 16, 9, 77, PACKED_KV, 0, 4, 0, 0, "contexts without lengths" },
     { 1, 1, 1, 2, 8, 96, 96, PACKED_QKV, 0, 1, 0, 0, "heads of 8" },
     { 1, 1, 1, 2, 4, 24, 24, PACKED_QKV, 0, 1, 0, 0, "heads of 4" },
@@ -55,7 +60,11 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 40, 60, 200, PACKED_QKV, 0, 1, 0, -3000, "scores far below zero" },
     { 1, 1, 1, 1, 40, 60, 77, PACKED_KV, 0, 1, 0, -3000, "the same in one tile" },
     { 1, 1, 1, 1, 40, 60, 127, PACKED_QKV, 0, 1, 0, -3000, "the same, one key short of two tiles" },
+    { 1, 1, 1, 1, 80, 20, 190, PACKED_QKV, 0, 1, 0, -3000, "the same, heads of 80" },
+    { 1, 1, 1, 1, 160, 20, 95, PACKED_QKV, 0, 1, 0, -3000, "the same, heads of 160" },
     { 1, 1, 1, 1, 40, 20, 200, PACKED_QKV, 0, 1, 0, RISING, "rising scores" },
+    { 1, 1, 1, 1, 80, 20, 200, PACKED_QKV, 0, 1, 0, RISING, "rising scores, heads of 80" },
+    { 1, 1, 1, 1, 160, 20, 200, PACKED_QKV, 0, 1, 0, RISING, "rising scores, heads of 160" },
     { 1, 1, 1, 1, 24, 20, 100, PACKED_QKV, 0, 1, 0, RISING, "rising scores, heads of 24" },
     { 1, 1, 1, 1, 512, 20, 130, APART, 0, 1, 0, RISING, "rising scores, heads of 512" },
     { 1, 1, 1, 1, 40, 60, 200, PACKED_QKV, 1, 1, 0, 3000, "scores far above zero, causal" },
@@ -243,8 +252,11 @@ static void an_image_does_not_depend_on_its_batch(enum dtype dtype)
 {
     static const struct shape places[] = {
         { 1, 1, 1, 1, 40, 100, 140, PACKED_QKV, 0, 1, 0, 0, "self-attention" },
+        { 1, 1, 1, 1, 80, 100, 140, PACKED_QKV, 0, 1, 0, 0, "self-attention, heads of 80" },
+        { 1, 1, 1, 1, 160, 70, 100, PACKED_QKV, 0, 1, 0, 0, "self-attention, heads of 160" },
         { 1, 1, 1, 2, 64, 77, 77, PACKED_QKV, 1, 1, 0, 0, "causal" },
         { 1, 1, 1, 1, 8, 20, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention" },
+        { 1, 1, 1, 1, 40, 20, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention, heads of 40" },
         { 1, 1, 1, 1, 512, 20, 40, PACKED_QKV, 0, 1, 0, 0, "decoder" },
     };
     static const int batch[2][3] = { { 0, 1, 2 }, { 2, 0, 1 } };
@@ -279,6 +291,8 @@ static void nothing_beyond_the_keys_is_seen(enum dtype dtype)
         { 1, 1, 1, 1, 8, 5, 140, APART, 0, 1, 1, 0, "" },
         { 1, 1, 1, 1, 40, 5, 140, APART, 0, 1, 1, 0, "" },
         { 1, 1, 1, 1, 40, 5, 77, APART, 0, 1, 1, 0, "" },
+        { 1, 1, 1, 1, 80, 5, 140, APART, 0, 1, 1, 0, "" },
+        { 1, 1, 1, 1, 160, 5, 140, APART, 0, 1, 1, 0, "" },
         { 1, 1, 1, 1, 20, 5, 77, APART, 0, 1, 1, 0, "" },
         { 1, 1, 1, 1, 512, 5, 77, APART, 0, 1, 1, 0, "" },
     };

@@ -126,36 +126,63 @@ static struct prediction product(const struct gpu *gpu, const struct recorded *r
     return p;
 }
 
-/* Queries of a block: fewer where there are few. */
-static int attention_rows(const struct recorded *r) { return r->w_out >= 1536 ? 128 : 64; }
+/* How attention is cut up by attention_mma.cu, _short.cu and _wide.cu, or by attention_hopper.cu.
+ */
+struct attention_cut {
+    int queries, keys; /* of a block; of a tile */
+    double share;      /* of the tensor rate */
+};
 
-/* wgmma takes heads of 40 with all their keys (attention_wgmma_takes()); the rest is mma.sync's. */
-static double attention_share(const struct gpu *gpu, const struct recorded *r)
+static struct attention_cut cut_attention(const struct gpu *gpu, const struct recorded *r,
+                                          enum gpu_path path)
 {
-    return gpu->path == GPU_WGMMA && r->d != 40 ? mma_sync_share : gpu->mma_share;
+    const int heads = r->n * r->heads;
+    if (path == GPU_WGMMA)
+        return (struct attention_cut){ HOPPER_QUERIES * hopper_groups(r->d, r->w_out, r->s_kv,
+                                                                      heads, gpu->sm_count),
+                                       hopper_keys(r->d, r->s_kv), gpu->mma_share };
+    const double share = gpu->path == GPU_WGMMA ? mma_sync_share : gpu->mma_share;
+    if (r->s_kv <= 80 || (r->d == 160 && r->s_kv <= 96))
+        return (struct attention_cut){ r->d == 160 ? 32 : 64, 16, share };
+    if (r->d == 512)
+        return (struct attention_cut){ 64, 64, share };
+    const int most = r->d == 40 ? 128 : 64, keys = r->d == 160 ? 32 : 64;
+    const int few = (r->w_out + most - 1) / most * heads < gpu->sm_count;
+    return (struct attention_cut){ few ? most / 2 : most, keys, share };
 }
 
-static struct prediction attention(const struct gpu *gpu, const struct recorded *r)
+static struct prediction attention_by(const struct gpu *gpu, const struct recorded *r,
+                                      enum gpu_path path)
 {
     struct prediction p = { 0 };
+    const struct attention_cut cut = cut_attention(gpu, r, path);
     const double scores = (double)r->n * r->heads * r->w_out * r->s_kv;
-    const int rows = attention_rows(r);
     p.flops = 4.0 * scores * r->d;
-    p.tile_m = rows;
-    p.blocks = (long)(r->n * r->heads * ceil((double)r->w_out / rows));
+    p.tile_m = cut.queries;
+    p.blocks = (long)(r->n * r->heads * ceil((double)r->w_out / cut.queries));
     p.waves = (double)p.blocks / gpu->sm_count;
-    const double padded =
-        scores * (ceil_to(r->w_out, rows) / r->w_out) * (ceil_to(r->s_kv, 16) / r->s_kv);
+    const double padded = scores * (ceil_to(r->w_out, cut.queries) / r->w_out) *
+                          (ceil_to(r->s_kv, cut.keys) / r->s_kv);
     p.run_flops = padded * 2 * (ceil_to(r->d, 16) + ceil_to(r->d, 8));
     p.l2_bytes = p.blocks * 2.0 * r->s_kv * r->d * HALF + r->in_bytes + r->out_bytes;
     p.hbm_bytes = from_hbm(gpu, r);
     const double uneven = ceil(p.waves) / p.waves;
     const double products =
-        p.run_flops / (gpu->tensor_tflops * attention_share(gpu, r) * main_loop * 1e6) * uneven;
+        p.run_flops / (gpu->tensor_tflops * cut.share * main_loop * 1e6) * uneven;
     const double exps = padded / (exp_per_clock * gpu->clock_ghz * 1e3 * gpu->sm_count) * uneven;
     const double shorter = products < exps ? products : exps;
     conclude(gpu, larger(products, exps) + shorter_shows * shorter, gpu->launch_us + fill_us, &p);
     return p;
+}
+
+/* The faster of the two where there are two: a plan names it. */
+static struct prediction attention(const struct gpu *gpu, const struct recorded *r)
+{
+    const struct prediction plain = attention_by(gpu, r, GPU_MMA);
+    if (gpu->path != GPU_WGMMA || !hopper_attention_takes(r->d))
+        return plain;
+    const struct prediction hopper = attention_by(gpu, r, GPU_WGMMA);
+    return hopper.us < plain.us ? hopper : plain;
 }
 
 static struct prediction moving(const struct gpu *gpu, const struct recorded *r)
