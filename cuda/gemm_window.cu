@@ -116,7 +116,8 @@ __global__ void __launch_bounds__(G::THREADS, 1) gemm_k3_window(const product p)
     const int row = (int)threadIdx.x / 32 / G::WARPS_N * G::WM + lane % 16;
     const int left = edges_of<G>(p, t.at.pixel + row, 0);
     const int right = edges_of<G>(p, t.at.pixel + row, p.w - 1);
-    /* A window has to be complete STAGES - 1 steps before it is read. */
+    /* A window is complete when its first tap is multiplied; its last rows could come later, since
+     * only the lowest taps read them. */
     const int slots = p.taps - G::STAGES + 2;
     const int turns = (copier::TURNS + slots - 1) / slots;
     float acc[G::MI][G::NI][4] = {};
