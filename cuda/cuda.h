@@ -46,8 +46,8 @@ const char *cuda_last_key(struct ops *ops, const char *op);
 /* Runs the same launches plainly instead of replaying a graph (--no-graph). */
 void cuda_use_graphs(struct ops *ops, int wanted);
 
-/* Runs by this plan instead of the committed one: bench/plans/README.md has its form. For trying
- * one before it is committed.
+/* Runs by this plan instead of the committed one: bench/plans/README.md has its form; "" is no
+ * plan. For trying one before it is committed.
  * returns  STATUS_BAD_FILE  a line names an operator or variant that is not there */
 status cuda_plan_use(struct ops *ops, const char *text);
 

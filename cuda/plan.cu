@@ -226,7 +226,7 @@ status cuda_plan_use(struct ops *ops, const char *text)
 {
     struct cuda_plan *plan = cuda_device(ops)->plan;
     snprintf(plan->hash, sizeof plan->hash, "given");
-    ops->plan_hash = plan->hash;
+    ops->plan_hash = *text ? plan->hash : nullptr;
     return read_plan(plan, text);
 }
 

@@ -50,6 +50,19 @@ int gpu_present(void)
     return 0;
 }
 
+const char *gpu_name(void)
+{
+    static char text[320];
+    cudaDeviceProp p;
+    int driver = 0;
+    if (!good(cudaGetDeviceProperties(&p, 0), "properties") ||
+        !good(cudaDriverGetVersion(&driver), "driver"))
+        return "unknown";
+    snprintf(text, sizeof text, "%s, sm_%d%d, driver for CUDA %d.%d", p.name, p.major, p.minor,
+             driver / 1000, driver % 1000 / 10);
+    return text;
+}
+
 static unsigned char *take(size_t bytes)
 {
     unsigned char *start;

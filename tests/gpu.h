@@ -18,6 +18,9 @@ enum { TEST_SKIP = 77 };
 /* 1 if kernels can run here; says why not. Call it first. */
 int gpu_present(void);
 
+/* Its name, capability and driver: what a record is of. */
+const char *gpu_name(void);
+
 /* Device memory holding `bytes` of the host's; null stays null. Good until gpu_release(). */
 void *gpu_copy(const void *host, size_t bytes);
 

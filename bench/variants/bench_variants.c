@@ -1,14 +1,18 @@
 /* bench/variants/bench_variants.c - every variant of every operator at the shapes that the networks
  * really ask for, on a CUDA device.
  *
- *   bench_variants [--precision fp16|bf16|fp32] [--size 512x768] [--batch N] [--runs N] [--inner N]
- *                  [--op NAME] [--ceiling SIDE] [--json FILE]
+ *   bench_variants [--precision fp16|bf16|fp32] [--size 512x768,...] [--batch N] [--runs N]
+ *                  [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--ceiling SIDE] [--json
+ * FILE]
+ *                  [--plan FILE]
  *
  * The shapes come from the networks themselves (bench/record). Each variant's result is held to the
  * plainest one's before the clock starts. A run is `inner` calls on warm caches, timed by the
- * device's own events; printed are the median, p10 and p90 of a call, the rate, the percentage of
- * the device's ceiling (a product of `side`^3, measured first), and a hash of the result. `*` marks
- * what the device picks itself.
+ * device's own events; fewer, and fewer runs, where they would take more than --row-ms. Printed are
+ * the median, p10 and p90 of a call, the rate, the percentage of the device's ceiling (a product of
+ * `side`^3, measured first), and a hash of the result. `*` marks what the device picks itself.
+ * --plan writes what it should pick (bench/plans), and holds the rows to no plan meanwhile;
+ * bench/schema/variants.schema.json says what is in --json.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,23 +23,22 @@
 
 #include "bench/record/again.h"
 #include "bench/record/networks.h"
+#include "bench/variants/fastest.h"
+#include "bench/variants/variants_options.h"
 #include "cuda/cuda.h"
+#include "host/base/clock.h"
 #include "host/base/statistics.h"
 
-enum { MOST_RUNS = 1000, MOST_VARIANTS = 64 };
+enum { MOST_VARIANTS = 64 };
 
 static const double most_error = 2e-2; /* relative L2: a wrong kernel is far beyond, bf16 within */
 
-struct options {
-    enum dtype dtype;
-    int width, height, n, runs, inner, side;
-    const char *op, *json;
-};
-
 struct bench {
-    struct options options;
+    struct variants_options options;
     struct ops *ops;
     double ceiling_tflops; /* of a large product in the same precision */
+    int calls, left_out;   /* measured so far; not for want of time */
+    double end_s;          /* when no further call is begun, on the monotonic clock */
     cJSON *rows;
 };
 
@@ -104,28 +107,42 @@ static double distance(const void *a, const void *b, enum dtype dtype, size_t by
     return isfinite(apart) && isfinite(all) ? sqrt(apart / (all > 0 ? all : 1)) : INFINITY;
 }
 
-/* A call's time in microseconds, `runs` of them. */
-static status time_runs(struct bench *b, struct again *again, double *us)
+/* The times of `runs` runs of `inner` calls, a call's in microseconds. */
+static status time_calls(struct bench *b, struct again *again, int runs, int inner, double *us)
 {
     struct ops *ops = b->ops;
     const struct span *span;
     size_t count, seen = 0;
-    for (int i = 0; i < b->options.inner; i++)
-        TRY(again_run(again));
     ops->spans_clear(ops);
-    for (int run = 0; run < b->options.runs; run++) {
+    for (int run = 0; run < runs; run++) {
         ops->span_begin(ops, SPAN_STAGE, "run");
         status result = STATUS_OK;
-        for (int i = 0; i < b->options.inner && result == STATUS_OK; i++)
+        for (int i = 0; i < inner && result == STATUS_OK; i++)
             result = again_run(again);
         ops->span_end(ops);
         TRY(result);
     }
     TRY(ops->spans_read(ops, &span, &count));
-    for (size_t i = 0; i < count && seen < (size_t)b->options.runs; i++)
+    for (size_t i = 0; i < count && seen < (size_t)runs; i++)
         if (span[i].level == SPAN_STAGE)
-            us[seen++] = (span[i].end_ms - span[i].begin_ms) * 1e3 / b->options.inner;
+            us[seen++] = (span[i].end_ms - span[i].begin_ms) * 1e3 / inner;
     return STATUS_OK;
+}
+
+/* As many runs as were asked for, of as many calls, or what --row-ms leaves of them. */
+static status time_runs(struct bench *b, struct again *again, double *us, int *runs)
+{
+    enum { LEAST_RUNS = 3 };
+    int inner = b->options.inner;
+    double first = 0;
+    TRY(time_calls(b, again, 1, 1, &first));
+    const double calls = b->options.row_ms * 1e3 / (first > 1 ? first : 1);
+    *runs = b->options.runs;
+    if (calls < (double)*runs * inner)
+        inner = calls < *runs ? 1 : (int)(calls / *runs);
+    if (calls<*runs && * runs> LEAST_RUNS)
+        *runs = calls < LEAST_RUNS ? LEAST_RUNS : (int)calls;
+    return time_calls(b, again, *runs, inner, us);
 }
 
 struct measured {
@@ -144,6 +161,7 @@ static status measure(struct bench *b, struct again *again, struct truth *truth,
                       struct measured *out)
 {
     double us[MOST_RUNS];
+    int runs;
     struct truth own;
     TRY(again_run(again));
     TRY(again_result(again, &own.data, &own.bytes));
@@ -154,8 +172,8 @@ static status measure(struct bench *b, struct again *again, struct truth *truth,
         *truth = own;
     else
         free(own.data);
-    TRY(time_runs(b, again, us));
-    return statistics_summary(us, (size_t)b->options.runs, &out->us);
+    TRY(time_runs(b, again, us, &runs));
+    return statistics_summary(us, (size_t)runs, &out->us);
 }
 
 /* ---- rows -------------------------------------------------------------------------------- */
@@ -166,6 +184,7 @@ static void keep_row(struct bench *b, const struct recorded *r, const char *shap
     char hash[24];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->hash);
     cJSON *row = cJSON_CreateObject();
+    cJSON_AddNumberToObject(row, "call", b->calls);
     cJSON_AddStringToObject(row, "op", r->op);
     cJSON_AddStringToObject(row, "shape", shape);
     cJSON_AddStringToObject(row, "key", cuda_last_key(b->ops, r->op));
@@ -241,6 +260,7 @@ static status bench_call(struct bench *b, const struct recorded *r, int *failure
     struct truth truth = { 0 };
     struct again *again;
     const char *variant;
+    b->calls++;
     TRY(again_create(b->ops, r, b->options.dtype, &again));
     const int picked = picked_row(b, again, r->op);
     again_destroy(again);
@@ -271,11 +291,12 @@ static status measure_ceiling(struct bench *b)
     struct again *again;
     struct summary us;
     double value[MOST_RUNS];
+    int runs;
     TRY(again_create(b->ops, &r, b->options.dtype, &again));
-    status result = time_runs(b, again, value);
+    status result = time_runs(b, again, value, &runs);
     again_destroy(again);
     TRY(result);
-    TRY(statistics_summary(value, (size_t)b->options.runs, &us));
+    TRY(statistics_summary(value, (size_t)runs, &us));
     b->ceiling_tflops = flops_of(&r) / us.median / 1e6;
     printf("ceiling: %.1f TFLOP/s (%d^3 product)\n", b->ceiling_tflops, side);
     return STATUS_OK;
@@ -287,8 +308,12 @@ static status bench_network(struct bench *b, const char *title, const struct net
     printf("\n%s\n", title);
     for (size_t i = 0; i < calls->count; i++) {
         const struct recorded *r = &calls->call[i];
-        if (r->kind != RECORDED_SMALL &&
-            (b->options.op == NULL || strcmp(b->options.op, r->op) == 0))
+        if (r->kind == RECORDED_SMALL ||
+            (b->options.op != NULL && strcmp(b->options.op, r->op) != 0))
+            continue;
+        if (clock_now_ms() / 1e3 > b->end_s)
+            b->left_out++;
+        else
             TRY(bench_call(b, r, failures));
     }
     return STATUS_OK;
@@ -298,55 +323,12 @@ static status bench_network(struct bench *b, const char *title, const struct net
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bench_variants [--precision fp16|bf16|fp32] [--size WxH] [--batch N]"
-                    " [--runs N] [--inner N] [--op NAME] [--ceiling SIDE] [--json FILE]\n");
+    fprintf(stderr,
+            "usage: bench_variants [--precision fp16|bf16|fp32] [--size WxH,...] [--batch N]"
+            " [--runs N] [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--ceiling SIDE] "
+            "[--json FILE]"
+            " [--plan FILE]\n");
     return 2;
-}
-
-static int parse_precision(const char *value, enum dtype *out)
-{
-    static const struct {
-        const char *name;
-        enum dtype dtype;
-    } known[] = { { "fp16", DTYPE_F16 }, { "bf16", DTYPE_BF16 }, { "fp32", DTYPE_F32 } };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(value, known[i].name) == 0) {
-            *out = known[i].dtype;
-            return 1;
-        }
-    return 0;
-}
-
-static int parse_count(const char *value, int most, int *out)
-{
-    char *end;
-    const long count = strtol(value, &end, 10);
-    *out = (int)count;
-    return end != value && *end == '\0' && count >= 1 && count <= most;
-}
-
-static int parse_option(const char *name, const char *value, struct options *o)
-{
-    if (strcmp(name, "--precision") == 0)
-        return parse_precision(value, &o->dtype);
-    if (strcmp(name, "--size") == 0)
-        return sscanf(value, "%dx%d", &o->width, &o->height) == 2 && o->width >= 64 &&
-               o->height >= 64 && o->width <= 2048 && o->height <= 2048;
-    if (strcmp(name, "--batch") == 0)
-        return parse_count(value, 64, &o->n);
-    if (strcmp(name, "--runs") == 0)
-        return parse_count(value, MOST_RUNS, &o->runs);
-    if (strcmp(name, "--inner") == 0)
-        return parse_count(value, 1000, &o->inner);
-    if (strcmp(name, "--ceiling") == 0)
-        return parse_count(value, 32768, &o->side);
-    if (strcmp(name, "--op") == 0)
-        o->op = value;
-    else if (strcmp(name, "--json") == 0)
-        o->json = value;
-    else
-        return 0;
-    return *value != '\0';
 }
 
 static int write_json(const struct bench *b)
@@ -357,6 +339,7 @@ static int write_json(const struct bench *b)
     cJSON_AddStringToObject(document, "build", cuda_build());
     cJSON_AddStringToObject(document, "plan", b->ops->plan_hash ? b->ops->plan_hash : "");
     cJSON_AddNumberToObject(document, "ceiling_tflops", b->ceiling_tflops);
+    cJSON_AddNumberToObject(document, "left_out", b->left_out);
     cJSON_AddItemReferenceToObject(document, "rows", b->rows);
     char *text = cJSON_Print(document);
     FILE *file = text ? fopen(b->options.json, "w") : NULL;
@@ -369,36 +352,67 @@ static int write_json(const struct bench *b)
     return written && closed;
 }
 
-static status run(struct bench *b, int *failures)
+static int write_plan(const struct bench *b)
 {
-    const struct options *o = &b->options;
+    FILE *file = fopen(b->options.plan, "w");
+    if (file != NULL)
+        fprintf(file, "# made by bench_variants: %s, %s\n", b->ops->summary, cuda_build());
+    const int lines = file != NULL ? fastest_write(b->rows, most_error, file) : 0;
+    const int written = file != NULL && !ferror(file);
+    const int closed = file != NULL && fclose(file) == 0;
+    if (!written || !closed)
+        fprintf(stderr, "bench_variants: %s cannot be written\n", b->options.plan);
+    else
+        printf("\nplan: %d of %d calls are faster by another variant\n", lines, b->calls);
+    return written && closed;
+}
+
+static status bench_size(struct bench *b, int width, int height, int *failures)
+{
     struct network_calls step = { 0 }, decode = { 0 };
-    TRY(cuda_open(0, o->dtype, &b->ops));
-    printf("%s, %s\n", b->ops->summary, cuda_build());
-    TRY(measure_ceiling(b));
-    TRY(network_step(o->width, o->height, o->n, &step));
-    status result = network_decode(o->width, o->height, o->n, &decode);
+    char title[64];
+    TRY(network_step(width, height, b->options.n, &step));
+    status result = network_decode(width, height, b->options.n, &decode);
+    snprintf(title, sizeof title, "one step, %dx%d", width, height);
     if (result == STATUS_OK)
-        result = bench_network(b, "one step", &step, failures);
+        result = bench_network(b, title, &step, failures);
+    snprintf(title, sizeof title, "one decode, %dx%d", width, height);
     if (result == STATUS_OK)
-        result = bench_network(b, "one decode", &decode, failures);
+        result = bench_network(b, title, &decode, failures);
     free(step.call);
     free(decode.call);
     return result;
 }
 
+static status run(struct bench *b, int *failures)
+{
+    const struct variants_options *o = &b->options;
+    b->end_s = clock_now_ms() / 1e3 + o->seconds;
+    TRY(cuda_open(0, o->dtype, &b->ops));
+    if (o->plan != NULL)
+        TRY(cuda_plan_use(b->ops, ""));
+    printf("%s, %s\n", b->ops->summary, cuda_build());
+    TRY(measure_ceiling(b));
+    for (int i = 0; i < o->sizes; i++)
+        TRY(bench_size(b, o->size[i].width, o->size[i].height, failures));
+    if (b->left_out > 0)
+        printf("\n%d calls left out: --seconds %d\n", b->left_out, o->seconds);
+    return STATUS_OK;
+}
+
 int main(int argc, char **argv)
 {
-    struct bench b = { .options = { DTYPE_F16, 512, 768, 1, 20, 10, 8192, NULL, NULL } };
+    struct bench b = { .options = variants_options_default };
     int failures = 0;
-    for (int i = 1; i < argc; i += 2)
-        if (!parse_option(argv[i], i + 1 < argc ? argv[i + 1] : "", &b.options))
-            return usage();
+    if (!variants_options_read(argc, argv, &b.options))
+        return usage();
     b.rows = cJSON_CreateArray();
     const status result = run(&b, &failures);
     if (result != STATUS_OK)
         fprintf(stderr, "bench_variants: %s\n", status_text());
-    const int written = b.options.json == NULL || result != STATUS_OK || write_json(&b);
+    int written = b.options.json == NULL || result != STATUS_OK || write_json(&b);
+    if (result == STATUS_OK && b.options.plan != NULL)
+        written = write_plan(&b) && written;
     cJSON_Delete(b.rows);
     if (b.ops != NULL)
         b.ops->destroy(b.ops);
