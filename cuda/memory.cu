@@ -21,6 +21,15 @@ size_t cuda_align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 /* ---- from the driver ---------------------------------------------------------------------- */
 
+static status no_room(size_t wanted, size_t left)
+{
+    enum { MEGA = 1000000 };
+    return status_fail(STATUS_NO_MEMORY,
+                       "cuda: needs %zu MB more of GPU memory, has %zu MB; --precision fp16 or "
+                       "bf16, a smaller size or batch needs less",
+                       wanted / MEGA + 1, left / MEGA);
+}
+
 status cuda_memory_get(struct cuda_device *dev, size_t bytes, void **out)
 {
     *out = nullptr;
@@ -30,8 +39,7 @@ status cuda_memory_get(struct cuda_device *dev, size_t bytes, void **out)
         *out = nullptr;
         (void)cudaGetLastError();
         (void)cudaMemGetInfo(&left, &all);
-        return status_fail(STATUS_NO_MEMORY, "cuda: %zu bytes asked, %zu left on the GPU", bytes,
-                           left);
+        return no_room(bytes, left);
     }
     TRY(cuda_check(error, "memory"));
     dev->taken_bytes += bytes;
@@ -172,17 +180,11 @@ static void drop_unfit(struct cuda_device *dev, void **memory, size_t *cap, size
 
 static status check_room(size_t wanted, size_t limit)
 {
-    enum { MEGA = 1000000 };
     size_t left = 0, all = 0;
     TRY(cuda_check(cudaMemGetInfo(&left, &all), "memory left"));
     if (limit > 0 && limit < left)
         left = limit;
-    if (wanted <= left)
-        return STATUS_OK;
-    return status_fail(STATUS_NO_MEMORY,
-                       "cuda: needs %zu MB more of GPU memory, has %zu MB; --precision fp16 or "
-                       "bf16, a smaller size or batch needs less",
-                       wanted / MEGA + 1, left / MEGA);
+    return wanted <= left ? STATUS_OK : no_room(wanted, left);
 }
 
 static status provide(struct cuda_device *dev, size_t arena, size_t scratch, size_t limit)

@@ -63,7 +63,8 @@ MIKU_API void miku_close(struct miku *miku); /* null is fine */
 MIKU_API const char *miku_version(void);
 MIKU_API const char *miku_build(void);
 
-/* The devices of this machine, one a line: "cpu  12 cores, AVX-512 ...". free() it. */
+/* The devices of this machine, one a line: "cpu  12 cores, AVX-512 ...", and of GPUs that cannot be
+ * used why. free() it. */
 MIKU_API status miku_devices(char **text);
 
 /* ---- requests ---------------------------------------------------------------------------- */

@@ -144,37 +144,61 @@ status miku_open_device(const struct miku_options *options, enum dtype *dtype, s
                            name);
     if (is_automatic(name))
         TRY(open_first_gpu(options, dtype, out));
+#if MIKU_CUDA && !MIKU_CPU
+    if (*out == NULL && is_automatic(name)) /* there is nothing else: the reason is the GPU's */
+        return open_cuda(options, 0, dtype, out);
+#endif
     return *out != NULL ? STATUS_OK : open_cpu(options, dtype, out);
 }
 
 /* ---- what there is ------------------------------------------------------------------------ */
 
-/* Adds "name  summary" of a device and closes it. */
+static status add_line(const char *name, const char *summary, char **text)
+{
+    const size_t had = strlen(*text), bytes = strlen(name) + strlen(summary) + 4;
+    char *more = realloc(*text, had + bytes);
+    if (more == NULL)
+        return status_fail(STATUS_NO_MEMORY, "devices: no memory");
+    *text = more;
+    snprintf(more + had, bytes, "%s%s%s\n", name, summary[0] ? "  " : "", summary);
+    return STATUS_OK;
+}
+
+/* Adds the device and closes it. */
 static status add_device(struct ops *ops, char **text)
 {
-    const size_t had = strlen(*text), bytes = strlen(ops->name) + strlen(ops->summary) + 4;
-    char *more = realloc(*text, had + bytes);
-    if (more != NULL) {
-        *text = more;
-        snprintf(more + had, bytes, "%s  %s\n", ops->name, ops->summary);
-    }
+    const status result = add_line(ops->name, ops->summary, text);
     ops->destroy(ops);
-    return more != NULL ? STATUS_OK : status_fail(STATUS_NO_MEMORY, "devices: no memory");
+    return result;
 }
+
+#if MIKU_CUDA
+/* Those that cannot be used, too, and why. */
+static status list_gpus(char **text)
+{
+    struct ops *ops;
+    const int count = cuda_count();
+    if (count == 0)
+        return add_line(status_text(), "", text);
+    for (int i = 0; i < count; i++)
+        if (cuda_open(i, DTYPE_F16, &ops) == STATUS_OK)
+            TRY(add_device(ops, text));
+        else
+            TRY(add_line(status_text(), "", text));
+    return STATUS_OK;
+}
+#endif
 
 static status list_devices(char **text)
 {
-    struct ops *ops;
 #if MIKU_CUDA
-    for (int i = 0; i < cuda_count(); i++)
-        if (cuda_open(i, DTYPE_F16, &ops) == STATUS_OK)
-            TRY(add_device(ops, text));
+    TRY(list_gpus(text));
 #endif
 #if MIKU_CPU
+    struct ops *ops;
     TRY(cpu_open(0, DTYPE_F32, &ops));
     TRY(add_device(ops, text));
 #endif
-    (void)ops;
     return STATUS_OK;
 }
 

@@ -86,8 +86,11 @@ static status refuse_too_large(const struct loaded *l, const struct modules *mod
                                                  modules_parameters(modules, MODULE_VAE));
     if (memory_limit == 0 || bytes <= memory_limit)
         return STATUS_OK;
-    return status_fail(STATUS_NO_MEMORY, "the weights need %zu bytes as %s, and %zu are to be had",
-                       bytes, dtype_name(l->dtype), memory_limit);
+    enum { MEGA = 1000000 };
+    return status_fail(STATUS_NO_MEMORY,
+                       "the weights need %zu MB of memory as %s, and %zu MB are to be had%s",
+                       bytes / MEGA + 1, dtype_name(l->dtype), memory_limit / MEGA,
+                       l->dtype == DTYPE_F32 ? "; --precision fp16 or bf16 needs less" : "");
 }
 
 /* How many rows stand before the first of a part. */
