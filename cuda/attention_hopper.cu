@@ -291,7 +291,6 @@ static __global__ void __launch_bounds__(S::THREADS, S::STAGES > 1 ? 1 : 2)
     attention_k4_wgmma(const attention_call p, const __grid_constant__ hopper_maps m)
 {
     hopper_shared<T, S> &s = shared_as<hopper_shared<T, S>>();
-    const hopper_work work = work_of<S>(p);
     if (threadIdx.x == 0) {
         mbarrier_init(&s.queries, 1);
         for (int i = 0; i < S::STAGES; i++) {
@@ -301,6 +300,8 @@ static __global__ void __launch_bounds__(S::THREADS, S::STAGES > 1 ? 1 : 2)
         mbarrier_init_done();
     }
     __syncthreads();
+    take_turn();
+    const hopper_work work = work_of<S>(p);
     const int group = __shfl_sync(~0u, threadIdx.x / 128, 0); /* so that whole warps are seen */
     if constexpr (S::STAGES == 1) {
         if (threadIdx.x == 0)
@@ -351,9 +352,9 @@ template <class T, class S> static status launch(const attention_args *a, const 
     TRY(map_rows(a, a->q, a->q_stride, a->s_q, a->n_q, RUN, &m.q));
     TRY(map_rows(a, a->k, a->kv_stride, a->s_kv, parts, S::KEYS, &m.k));
     TRY(map_rows(a, a->v, a->kv_stride, a->s_kv, parts, S::KEYS, &m.v));
-    return gpu_launch("attention wgmma", attention_k4_wgmma<T, S>,
-                      dim3((a->s_q + S::QUERIES - 1) / S::QUERIES, a->heads, a->n), S::THREADS,
-                      sizeof(hopper_shared<T, S>), call->stream, p, m);
+    return gpu_launch_after("attention wgmma", attention_k4_wgmma<T, S>,
+                            dim3((a->s_q + S::QUERIES - 1) / S::QUERIES, a->heads, a->n),
+                            S::THREADS, sizeof(hopper_shared<T, S>), call->stream, p, m);
 }
 
 /* The tiling of heads of D: the larger or the smaller block, or all keys at once. */

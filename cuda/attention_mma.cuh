@@ -334,6 +334,7 @@ template <class T, class S>
 static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     attention_k2_mma(const attention_call p)
 {
+    take_turn();
     attention_tiles<T, S> &s = shared_as<attention_tiles<T, S>>();
     const attention_args &a = p.a;
     const attention_head<T> h = attention_head_at<T>(p, blockIdx.z, blockIdx.y);
@@ -384,10 +385,10 @@ static __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
 template <class T, class S>
 static status attention_launch(const char *name, const attention_args *a, const cuda_call *call)
 {
-    return gpu_launch(name, attention_k2_mma<T, S>,
-                      dim3((a->s_q + S::QUERIES - 1) / S::QUERIES, a->heads, a->n), S::THREADS,
-                      sizeof(attention_tiles<T, S>), call->stream,
-                      attention_call{ *a, call->steps, call->step });
+    return gpu_launch_after(name, attention_k2_mma<T, S>,
+                            dim3((a->s_q + S::QUERIES - 1) / S::QUERIES, a->heads, a->n),
+                            S::THREADS, sizeof(attention_tiles<T, S>), call->stream,
+                            attention_call{ *a, call->steps, call->step });
 }
 
 #endif

@@ -248,6 +248,7 @@ static __device__ __forceinline__ void store(wide_shared<T> &s, wide_state &w,
 template <class T>
 static __global__ void __launch_bounds__(THREADS) attention_k3_wide(const attention_call p)
 {
+    take_turn();
     wide_shared<T> &s = shared_as<wide_shared<T>>();
     const attention_args &a = p.a;
     const attention_head<T> h = attention_head_at<T>(p, blockIdx.z, blockIdx.y);
@@ -287,10 +288,10 @@ int attention_wide_takes(const attention_args *a) { return a->d == D && attentio
 
 template <class T> static status launch(const attention_args *a, const cuda_call *call)
 {
-    return gpu_launch("attention wide", attention_k3_wide<T>,
-                      dim3((a->s_q + QUERIES - 1) / QUERIES, a->heads, a->n), THREADS,
-                      sizeof(wide_shared<T>), call->stream,
-                      attention_call{ *a, call->steps, call->step });
+    return gpu_launch_after("attention wide", attention_k3_wide<T>,
+                            dim3((a->s_q + QUERIES - 1) / QUERIES, a->heads, a->n), THREADS,
+                            sizeof(wide_shared<T>), call->stream,
+                            attention_call{ *a, call->steps, call->step });
 }
 
 status attention_wide_launch(const attention_args *a, const cuda_call *call)

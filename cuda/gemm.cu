@@ -110,6 +110,7 @@ template <class G> struct stages {
 template <class G, bool NARROW>
 __global__ void __launch_bounds__(G::THREADS, 2) gemm_k1_gather(const product p)
 {
+    take_turn();
     stages<G> &s = shared_as<stages<G>>();
     const block_tile t = tile_of_block<G>(p);
     if (t.empty)
@@ -155,6 +156,7 @@ enum { REDUCE_N = 64, REDUCE_THREADS = 256 };
 template <class T>
 __global__ void __launch_bounds__(REDUCE_THREADS, 4) gemm_k2_reduce(const product p)
 {
+    take_turn();
     sums<REDUCE_N> &s = shared_as<sums<REDUCE_N>>();
     const int hw = p.h_out * p.w_out, per_image = tiles_of(hw),
               column_tiles = ceil_div(p.columns, REDUCE_N);
@@ -189,8 +191,8 @@ status launch_tiles(const char *name, const product &p, cudaStream_t stream)
     const size_t bytes = sizeof(stages<G>) > sizeof(typename G::results)
                              ? sizeof(stages<G>)
                              : sizeof(typename G::results);
-    return gpu_launch(name, gemm_k1_gather<G, NARROW>, grid_of<G>(p), dim3(G::THREADS), bytes,
-                      stream, p);
+    return gpu_launch_after(name, gemm_k1_gather<G, NARROW>, grid_of<G>(p), dim3(G::THREADS), bytes,
+                            stream, p);
 }
 
 template <class T> status launch_as(const product &p, enum tile_name tile, cudaStream_t stream)
@@ -236,10 +238,10 @@ status gemm_complete(const product &p, cudaStream_t stream)
         return p.stats && p.taps == 4 ? product_stats(p, stream) : STATUS_OK;
     const size_t blocks =
         (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)((p.columns + REDUCE_N - 1) / REDUCE_N);
-    return gpu_launch("gemm reduce",
-                      p.dtype == DTYPE_F16 ? gemm_k2_reduce<__half> : gemm_k2_reduce<__nv_bfloat16>,
-                      dim3((unsigned)blocks), dim3(REDUCE_THREADS), sizeof(sums<REDUCE_N>), stream,
-                      p);
+    return gpu_launch_after(
+        "gemm reduce",
+        p.dtype == DTYPE_F16 ? gemm_k2_reduce<__half> : gemm_k2_reduce<__nv_bfloat16>,
+        dim3((unsigned)blocks), dim3(REDUCE_THREADS), sizeof(sums<REDUCE_N>), stream, p);
 }
 
 status gemm_launch(product p, enum tile_name tile, cudaStream_t stream)

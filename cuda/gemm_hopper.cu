@@ -238,6 +238,7 @@ __global__ void __launch_bounds__(THREADS, 1)
         mbarrier_init_done();
     }
     cluster_sync(); /* no block's barrier is used before it is made */
+    take_turn();
 
     float acc[N / 2] = {};
     const int role =
@@ -310,7 +311,7 @@ template <class T, int N> status launch(const product &p, cudaStream_t stream)
         hopper_blocks(p.n, phases, p.h_out * p.w_out / phases, p.columns, p.splits) / others;
     if (blocks > INT32_MAX)
         return status_fail(STATUS_BAD_SHAPE, "gemm wgmma: %ld blocks", blocks);
-    const gpu_launch_how how = { dim3(HOPPER_CLUSTER, 1, 1), 0 };
+    const gpu_launch_how how = { dim3(HOPPER_CLUSTER, 1, 1), 1 };
     return gpu_launch_with(how, "gemm wgmma", gemm_k3_wgmma<T, N>,
                            dim3((unsigned)blocks, (unsigned)columns, (unsigned)(phases * p.splits)),
                            dim3(THREADS), sizeof(tiles<T, N>), stream, p, m);

@@ -86,6 +86,7 @@ template <class G> __device__ __forceinline__ int edges_of(const product &p, int
 template <class G, int ROWS>
 __global__ void __launch_bounds__(G::THREADS, 1) gemm_k3_window(const product p)
 {
+    take_turn();
     typedef typename G::T T;
     window<G, ROWS> &s = shared_as<window<G, ROWS>>();
     const block_tile t = tile_of_block<G>(p);
@@ -160,8 +161,8 @@ __global__ void __launch_bounds__(G::THREADS, 1) gemm_k3_window(const product p)
 template <class G, int ROWS>
 status launch_window(const char *name, const product &p, cudaStream_t stream)
 {
-    return gpu_launch(name, gemm_k3_window<G, ROWS>, grid_of<G>(p), dim3(G::THREADS),
-                      sizeof(window<G, ROWS>), stream, p);
+    return gpu_launch_after(name, gemm_k3_window<G, ROWS>, grid_of<G>(p), dim3(G::THREADS),
+                            sizeof(window<G, ROWS>), stream, p);
 }
 
 template <class T> status launch_as(const product &p, enum tile_name tile, cudaStream_t stream)

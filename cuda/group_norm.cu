@@ -25,6 +25,7 @@
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/group_norm_stats.cuh"
+#include "cuda/ptx.cuh"
 #include "cuda/weight.cuh"
 
 enum { WARPS = 8, THREADS = WARPS * 32 };
@@ -124,6 +125,7 @@ static __global__ void __launch_bounds__(THREADS) group_norm_k1_three_pass(const
 /* grid (groups, images); writes what the group's channels are made with */
 static __global__ void __launch_bounds__(THREADS) group_norm_k2_merge(const norm_call p)
 {
+    take_turn();
     norm_shared &s = shared_as<norm_shared>();
     const group g = group_of(p);
     const int img = blockIdx.y, pairs = p.tiles * g.width;
@@ -163,6 +165,7 @@ static __global__ void __launch_bounds__(THREADS) group_norm_k2_merge(const norm
 template <class T, int WIDTH, int PIXELS>
 static __global__ void __launch_bounds__(2 * THREADS) group_norm_k3_apply(const norm_call p)
 {
+    take_turn();
     const int c_all = p.c + p.c2, ch = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH;
     if (ch >= c_all)
         return;
@@ -271,10 +274,10 @@ static status launch_apply(const group_norm_args *a, const cuda_call *call, cons
     /* Four pixels a thread hide memory's latency; one gives four times the blocks. */
     const int few = (a->hw + down - 1) / down, grouped = (a->hw + down * MANY - 1) / (down * MANY);
     if (slices * grouped * a->n >= 2 * call->sm_count)
-        return gpu_launch("group_norm apply", group_norm_k3_apply<T, WIDTH, MANY>,
-                          dim3(slices, grouped, a->n), block, 0, call->stream, p);
-    return gpu_launch("group_norm apply", group_norm_k3_apply<T, WIDTH, 1>, dim3(slices, few, a->n),
-                      block, 0, call->stream, p);
+        return gpu_launch_after("group_norm apply", group_norm_k3_apply<T, WIDTH, MANY>,
+                                dim3(slices, grouped, a->n), block, 0, call->stream, p);
+    return gpu_launch_after("group_norm apply", group_norm_k3_apply<T, WIDTH, 1>,
+                            dim3(slices, few, a->n), block, 0, call->stream, p);
 }
 
 static status launch_merge(const group_norm_args *a, const cuda_call *call, norm_call *p)
@@ -282,8 +285,8 @@ static status launch_merge(const group_norm_args *a, const cuda_call *call, norm
     *p = params(a);
     p->affine = (float *)call->work;
     TRY(own_stats(a, call, p));
-    return gpu_launch("group_norm merge", group_norm_k2_merge, dim3(a->groups, a->n), THREADS,
-                      sizeof(norm_shared), call->stream, *p);
+    return gpu_launch_after("group_norm merge", group_norm_k2_merge, dim3(a->groups, a->n), THREADS,
+                            sizeof(norm_shared), call->stream, *p);
 }
 
 static status launch_tiles(const group_norm_args *a, const cuda_call *call)

@@ -12,6 +12,7 @@
 
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/ptx.cuh"
 
 enum { LANES = 32, ROWS = 8, OWN = STATS_PIXELS / ROWS };
 
@@ -33,6 +34,7 @@ template <class T, int WIDTH>
 static __global__ void __launch_bounds__(LANES *ROWS)
     stats_k1_tiles(const T *x, int hw, int c, float *stats)
 {
+    take_turn();
     tile_shared<WIDTH> &s = shared_as<tile_shared<WIDTH>>();
     const int lane = threadIdx.x % LANES, row = threadIdx.x / LANES;
     const int run = blockIdx.x * LANES + lane, ch = run * WIDTH;
@@ -78,8 +80,8 @@ template <class T, int WIDTH>
 static status launch(const T *x, int n, int hw, int c, float *stats, cudaStream_t stream)
 {
     const dim3 grid((c / WIDTH + LANES - 1) / LANES, stats_tiles(hw), n);
-    return gpu_launch("stats", stats_k1_tiles<T, WIDTH>, grid, LANES * ROWS,
-                      sizeof(tile_shared<WIDTH>), stream, x, hw, c, stats);
+    return gpu_launch_after("stats", stats_k1_tiles<T, WIDTH>, grid, LANES * ROWS,
+                            sizeof(tile_shared<WIDTH>), stream, x, hw, c, stats);
 }
 
 status group_norm_stats(const void *x, enum dtype dtype, int n, int hw, int c, float *stats,

@@ -21,12 +21,21 @@ template <class T> static __device__ __forceinline__ T &shared_as()
 
 /* Beyond the ordinary: blocks that share their memories, a start before the last kernel's end. */
 struct gpu_launch_how {
-    dim3 cluster;  /* blocks of a cluster; divides the grid */
-    int dependent; /* 1: may start while the kernel before it still runs, and waits for it with
-                      grid_dependency_wait() before it reads what that one wrote */
+    dim3 cluster; /* blocks of a cluster; divides the grid */
+    int after;    /* 1: its blocks may come up while the kernel before still runs: it begins with
+                     take_turn() */
 };
 
 #ifndef GPU_EMULATOR
+/* Was the kernel compiled with its take_turn()? Code for older GPUs has none, and may not begin
+ * before its turn on a newer one that compiles it again. Captures keep such edges from 12.3 on. */
+static inline bool gpu_takes_turns(const void *kernel)
+{
+    cudaFuncAttributes attributes;
+    return CUDART_VERSION >= 12030 && cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess &&
+           attributes.ptxVersion >= 90;
+}
+
 template <class... P>
 static cudaError_t gpu_start(void (*kernel)(P...), const cudaLaunchConfig_t &config, P... p)
 {
@@ -49,8 +58,8 @@ static status gpu_launch_with(const gpu_launch_how &how, const char *name, void 
             (const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes);
     if (error == cudaSuccess) {
 #ifdef GPU_EMULATOR
-        error = emu_launch(name, (const void *)kernel, grid, block, how.cluster, shared_bytes,
-                           stream, emu_body_of([=] { kernel(args...); }));
+        error = emu_launch(name, (const void *)kernel, grid, block, how.cluster, how.after,
+                           shared_bytes, stream, emu_body_of([=] { kernel(args...); }));
 #else
         cudaLaunchAttribute attribute[2] = {};
         cudaLaunchConfig_t config = {};
@@ -66,7 +75,7 @@ static status gpu_launch_with(const gpu_launch_how &how, const char *name, void 
             a.val.clusterDim.y = how.cluster.y;
             a.val.clusterDim.z = how.cluster.z;
         }
-        if (how.dependent) {
+        if (how.after && gpu_takes_turns((const void *)kernel)) {
             cudaLaunchAttribute &a = attribute[config.numAttrs++];
             a.id = cudaLaunchAttributeProgrammaticStreamSerialization;
             a.val.programmaticStreamSerializationAllowed = 1;
@@ -86,6 +95,16 @@ static status gpu_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3
                          size_t shared_bytes, cudaStream_t stream, A... args)
 {
     const gpu_launch_how how = { dim3(1, 1, 1), 0 };
+    return gpu_launch_with(how, name, kernel, grid, block, shared_bytes, stream, args...);
+}
+
+/* The same for a kernel that begins with take_turn(): on sm_90 and later its start overlaps the end
+ * of the kernel before it, also in a graph. */
+template <class... P, class... A>
+static status gpu_launch_after(const char *name, void (*kernel)(P...), dim3 grid, dim3 block,
+                               size_t shared_bytes, cudaStream_t stream, A... args)
+{
+    const gpu_launch_how how = { dim3(1, 1, 1), 1 };
     return gpu_launch_with(how, name, kernel, grid, block, shared_bytes, stream, args...);
 }
 

@@ -14,6 +14,7 @@
 #include "cuda/device.cuh"
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/ptx.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/weight.cuh"
 
@@ -61,6 +62,7 @@ static __global__ void __launch_bounds__(THREADS) layer_norm_k1_block(const norm
 template <class T, int RUNS>
 static __global__ void __launch_bounds__(THREADS) layer_norm_k2_vector(const norm_rows p)
 {
+    take_turn();
     enum { WIDTH = 16 / sizeof(T) };
     const int lane = threadIdx.x % 32, row = blockIdx.x * WARPS + threadIdx.x / 32;
     const int runs = p.c / WIDTH;
@@ -131,8 +133,8 @@ static int takes_vector(const layer_norm_args *a)
 template <class T, int RUNS>
 static status launch_runs(const layer_norm_args *a, const cuda_call *call)
 {
-    return gpu_launch("layer_norm vector", layer_norm_k2_vector<T, RUNS>,
-                      (a->rows + WARPS - 1) / WARPS, THREADS, 0, call->stream, params(a));
+    return gpu_launch_after("layer_norm vector", layer_norm_k2_vector<T, RUNS>,
+                            (a->rows + WARPS - 1) / WARPS, THREADS, 0, call->stream, params(a));
 }
 
 /* 320, 640 to 768 and 1280 channels of 16 bits are 2, 3 and 5 runs a lane. */

@@ -254,17 +254,18 @@ template <> __device__ __forceinline__ uint32_t pack<__nv_bfloat16>(float low, f
 
 /* ---- one kernel after another ----------------------------------------------------------- */
 
-/* For gpu_launch_with(dependent): waits for the kernel before; lets the kernel after begin. */
-PTX_FN void grid_dependency_wait()
+/* A kernel launched by gpu_launch_after() begins with it, in every thread and before any access of
+ * global memory: waits until the kernel before has ended and what it wrote is seen, and so all
+ * those before that one. Then the next kernel's blocks may come up beside this one's last, to wait
+ * here. */
+PTX_FN void take_turn(PTX_SITE_ONLY)
 {
-#if !defined GPU_EMULATOR && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-PTX_FN void grid_dependents_start()
-{
-#if !defined GPU_EMULATOR && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#if defined GPU_EMULATOR
+    emu_take_turn(site);
+#elif __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;\n\t"
+                 "griddepcontrol.launch_dependents;" ::
+                     : "memory");
 #endif
 }
 

@@ -15,6 +15,7 @@
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/philox.cuh"
+#include "cuda/ptx.cuh"
 
 enum { THREADS = 128 };
 
@@ -79,6 +80,7 @@ static __device__ void add_noise(const sampler_step_args &a, const step_row &row
 template <class T, int LANES>
 static __global__ void sampler_step_k1(sampler_step_args a, const step_row *steps, const int *step)
 {
+    take_turn();
     const size_t per = (size_t)a.hw * a.c, total = per * a.n;
     const size_t at = ((size_t)blockIdx.x * THREADS + threadIdx.x) * LANES;
     if (at >= total)
@@ -115,6 +117,7 @@ static __global__ void sampler_step_k1(sampler_step_args a, const step_row *step
 /* step: [2], the current row and how many there are. The last row stays current. */
 static __global__ void sampler_step_k2_advance(int *step)
 {
+    take_turn();
     if (step[0] + 1 < step[1])
         step[0]++;
 }
@@ -125,12 +128,12 @@ template <int LANES> static status launch(const sampler_step_args *a, const cuda
 {
     const size_t threads = (size_t)a->n * a->hw * a->c / LANES;
     TRY(with_element_type(a->dtype, [&](auto type) {
-        return gpu_launch("sampler_step", sampler_step_k1<decltype(type), LANES>,
-                          dim3((unsigned)((threads + THREADS - 1) / THREADS)), dim3(THREADS), 0,
-                          call->stream, *a, call->steps, call->step);
+        return gpu_launch_after("sampler_step", sampler_step_k1<decltype(type), LANES>,
+                                dim3((unsigned)((threads + THREADS - 1) / THREADS)), dim3(THREADS),
+                                0, call->stream, *a, call->steps, call->step);
     }));
-    return gpu_launch("sampler_step advance", sampler_step_k2_advance, dim3(1), dim3(1), 0,
-                      call->stream, (int *)call->step);
+    return gpu_launch_after("sampler_step advance", sampler_step_k2_advance, dim3(1), dim3(1), 0,
+                            call->stream, (int *)call->step);
 }
 
 static int takes_any(const sampler_step_args *) { return 1; }

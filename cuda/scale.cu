@@ -9,11 +9,13 @@
 #include "cuda/device.cuh"
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/ptx.cuh"
 
 enum { THREADS = 256 };
 
 template <class T, int LANES> static __global__ void scale_k1(scale_args a)
 {
+    take_turn();
     const size_t at = ((size_t)blockIdx.x * THREADS + threadIdx.x) * LANES;
     if (at >= a.count)
         return;
@@ -30,9 +32,9 @@ template <int LANES> static status launch(const scale_args *a, const cuda_call *
 {
     const size_t threads = a->count / LANES;
     return with_element_type(a->dtype, [&](auto type) {
-        return gpu_launch("scale", scale_k1<decltype(type), LANES>,
-                          dim3((unsigned)((threads + THREADS - 1) / THREADS)), dim3(THREADS), 0,
-                          call->stream, *a);
+        return gpu_launch_after("scale", scale_k1<decltype(type), LANES>,
+                                dim3((unsigned)((threads + THREADS - 1) / THREADS)), dim3(THREADS),
+                                0, call->stream, *a);
     });
 }
 

@@ -14,9 +14,11 @@ static const double exp_per_clock = 16;    /* a multiprocessor's special functio
 static const double shorter_shows = 0.25;
 
 const struct gpu gpus[] = {
-    { "H200 wgmma", GPU_WGMMA, 132, 1.83, 790, 1.00, 4.3, 5.5, 50, 1.0,
-      "rate and HBM measured elsewhere on one; L2 from public microbenchmarks" },
-    { "H200 mma.sync", GPU_MMA, 132, 1.83, 790, 0.63, 4.3, 5.5, 50, 1.0,
+    { "H200 wgmma", GPU_WGMMA, 132, 1.83, 790, 1.00, 4.3, 5.5, 50, 0.7,
+      "rate and HBM measured elsewhere on one; L2 from public microbenchmarks; of 1.0 us from "
+      "kernel "
+      "to kernel 0.7 assumed to be left where kernels take turns" },
+    { "H200 mma.sync", GPU_MMA, 132, 1.83, 790, 0.63, 4.3, 5.5, 50, 0.7,
       "as above; mma.sync's share from public microbenchmarks of H100" },
     { "RTX 4090", GPU_MMA, 128, 2.52, 165, 0.95, 1.008, 5.0, 72, 1.5,
       "vendor's rate and bandwidth; L2 assumed" },

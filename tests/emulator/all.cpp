@@ -4,6 +4,7 @@
 #include "tests/emulator/warp.cpp"
 #include "tests/emulator/matrix.cpp"
 #include "tests/emulator/copies.cpp"
+#include "tests/emulator/turns.cpp"
 #include "tests/emulator/mbarrier.cpp"
 #include "tests/emulator/bulk.cpp"
 #include "tests/emulator/wgmma.cpp"

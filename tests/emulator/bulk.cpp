@@ -121,6 +121,7 @@ template <class F> static void each_row(const CUtensorMap *m, const int *at, F f
 static void issue(mbarrier *b, const block *to, const bulk_copy &c, int width)
 {
     check_box(to, c.to, c.bytes, width, "bulk copy", c.site);
+    emu_check_turn("bulk copy", c.site, nullptr);
     if (emu_checking)
         emu_check(c.to, (size_t)c.bytes, ACCESS_BULK, "bulk copy", c.site, nullptr);
     memset(c.to, 0xff, (size_t)c.bytes);

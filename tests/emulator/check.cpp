@@ -174,6 +174,7 @@ static void check_blocks(size_t at, size_t bytes, emu_access a, const char *what
 static void check_global(size_t at, size_t bytes, emu_access a, const char *what, emu_site site,
                          void *pc)
 {
+    emu_check_turn(what, site, pc);
     check_state(at, bytes, a, what, site, pc);
     if (emu_worker->grid->blocks > emu_worker->grid->per_cluster)
         check_blocks(at, bytes, a, what, site, pc);
@@ -191,6 +192,7 @@ void emu_check_atomic(const void *p, size_t bytes, void *pc)
         emu_check(p, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
         return;
     }
+    emu_check_turn("atomic", { "", 0 }, pc);
     check_state(at, bytes, ACCESS_READ, "atomic", { "", 0 }, pc);
     emu_worker->grid->marks[emu_now->block->unit].told = 1;
     for (size_t i = at / 2; i <= (at + bytes - 1) / 2; i++)

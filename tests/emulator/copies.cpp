@@ -22,6 +22,8 @@ void emu_cp_async(void *to, const void *from, int size, int valid, emu_site site
         emu_fail("cp.async at %s:%d: misaligned for %d bytes", site.file, site.line, size);
     if (valid < 0 || valid > size)
         emu_fail("cp.async at %s:%d: %d valid bytes of %d", site.file, site.line, valid, size);
+    if (valid)
+        emu_check_turn("cp.async", site, nullptr);
     if (emu_set.count_banks) {
         const void *place = (const char *)site.file + site.line; /* one for each line */
         emu_bank_site(place, site);

@@ -17,6 +17,7 @@ void emu_cp_async(void *shared, const void *global, int size, int valid, emu_sit
 void emu_cp_async_commit(void);
 void emu_cp_async_wait(int keep);
 void *emu_shared(size_t bytes);
+void emu_take_turn(emu_site site);
 
 /* ---- sm_90a ----------------------------------------------------------------------------- */
 

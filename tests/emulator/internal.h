@@ -26,6 +26,7 @@ enum {
 struct launch { /* one grid */
     const char *name;
     dim3 grid, block, cluster;
+    int after; /* it may begin before the launch before it has ended: threads take their turn */
     size_t shared_bytes;
     emu_body body;
     unsigned blocks, per_cluster;
@@ -71,6 +72,7 @@ struct thread {
     std::vector<bulk_store> stores;     /* likewise */
     std::vector<size_t> store_group_end;
     int wgmma_fenced;
+    int took_turn;
     uint64_t cluster_arrivals;
 };
 
@@ -215,6 +217,10 @@ void emu_warp(const warp_op &op, uint32_t mask, void *operand, emu_site site);
 [[noreturn]] void emu_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 std::string emu_describe(const void *p);
 std::string emu_source_line(void *pc);
+
+/* turns.cpp */
+void emu_check_turn(const char *what, emu_site site, void *pc); /* may it touch global memory? */
+void emu_end_of_turn(void);                                     /* the thread ends */
 
 /* workers.cpp */
 void emu_run_grid(launch *g);

@@ -230,6 +230,28 @@ static __global__ void matrix(float *y, int lanes, int odd)
     y[threadIdx.x] = (float)r[0][0];
 }
 
+enum turn { TURN_FIRST, TURN_LATE, TURN_NEVER, TURN_OF_HALF, TURN_AFTER_COPY };
+
+static __global__ void in_turn(float *y, int turn)
+{
+    line &s = shared_as<line>();
+    const int i = threadIdx.x;
+    if (turn == TURN_AFTER_COPY)
+        cp_async_4(&s.v[i], y + i, 4);
+    if (turn == TURN_FIRST || (turn == TURN_OF_HALF && i < 8))
+        take_turn();
+    if (turn != TURN_NEVER && (turn != TURN_OF_HALF || i < 8))
+        y[i] += 1.0f;
+    if (turn == TURN_LATE || turn == TURN_AFTER_COPY)
+        take_turn();
+}
+
+template <class... A> static status start_after(float *y, A... args)
+{
+    return gpu_launch_after("misuse", in_turn, 1, 16, sizeof(line), 0, y, args...);
+}
+#define RUN_AFTER(turn) [](float *y, float *) { return start_after(y, turn); }
+
 /* ---- the list
  * -------------------------------------------------------------------------------------- */
 
@@ -298,6 +320,13 @@ const misuse misuses_sm80[] = {
     { "no threads", "refused", "refused", RUN(nothing, 1, 0, 0) },
     { "more threads than a block has", "refused", "refused", RUN(nothing, 1, 1025, 0) },
     { "more shared memory than there is", "refused", "refused", RUN(nothing, 1, 32, 228 * 1024) },
+
+    { "a kernel in its turn", nullptr, nullptr, RUN_AFTER(TURN_FIRST) },
+    { "... that loads before it", "before take_turn", nullptr, RUN_AFTER(TURN_LATE) },
+    { "... that copies before it", "before take_turn", "before take_turn",
+      RUN_AFTER(TURN_AFTER_COPY) },
+    { "... that never takes it", "without take_turn", "without take_turn", RUN_AFTER(TURN_NEVER) },
+    { "... half of which does", "without take_turn", "without take_turn", RUN_AFTER(TURN_OF_HALF) },
 
     { "a copy", nullptr, nullptr, RUN(copy, 1, 16, sizeof(line), COPY_RIGHT) },
     { "... not waited for", "not delivered", nullptr,

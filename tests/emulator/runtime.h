@@ -201,6 +201,6 @@ template <class F> emu_body emu_body_of(F f)
     return { std::make_shared<F>(f), sizeof f, [](void *p) { (*(F *)p)(); } };
 }
 cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 block, dim3 cluster,
-                       size_t shared_bytes, cudaStream_t stream, emu_body body);
+                       int after, size_t shared_bytes, cudaStream_t stream, emu_body body);
 
 #endif

@@ -164,6 +164,7 @@ static void thread_main(void)
     emu_worker->grid->body.call(emu_worker->grid->body.closure.get());
     worker *w = emu_worker;
     thread *t = emu_now;
+    emu_end_of_turn();
     emu_finish_stores();
     put_to_sleep(w, t);
     t->warp->alive &= ~(1u << t->lane);
@@ -252,6 +253,7 @@ static void begin_thread(worker *w, block *b, int tid, uint3 at)
     t.stores.clear();
     t.store_group_end.clear();
     t.wgmma_fenced = 0;
+    t.took_turn = 0;
     t.cluster_arrivals = 0;
     t.sp = fresh_stack(w, id);
 }

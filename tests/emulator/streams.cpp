@@ -246,7 +246,7 @@ cudaError_t emu_check_launch(const void *kernel, dim3 grid, dim3 block, dim3 clu
 void emu_log_launch(const char *name, const void *kernel, dim3 block, size_t shared_bytes);
 
 cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 block, dim3 cluster,
-                       size_t shared_bytes, cudaStream_t s, emu_body body)
+                       int after, size_t shared_bytes, cudaStream_t s, emu_body body)
 {
     EMU_ENTER("cudaLaunchKernel");
     if (const cudaError_t error = emu_check_launch(kernel, grid, block, cluster, shared_bytes))
@@ -258,6 +258,7 @@ cudaError_t emu_launch(const char *name, const void *kernel, dim3 grid, dim3 blo
         g.grid = grid;
         g.block = block;
         g.cluster = cluster;
+        g.after = after;
         g.shared_bytes = shared_bytes;
         g.body = body;
         g.blocks = grid.x * grid.y * grid.z;

@@ -337,6 +337,37 @@ static void shuffle_define(const uint16_t *a, const uint16_t *, double *want, do
     }
 }
 
+/* ---- kernels in turn -------------------------------------------------------------------- */
+
+enum { TURNS = 20, TURN_VALUES = 512 };
+
+/* Each reads what another block of the one before wrote, late. */
+static __global__ void turn_case(const uint16_t *a, float *y, int turn)
+{
+    take_turn();
+    const int i = blockIdx.x * 128 + threadIdx.x;
+    const float *from = y + turn % 2 * TURN_VALUES;
+    float v = turn ? from[(i + 133) % TURN_VALUES] : 0.0f;
+    for (int k = 0; k < (int)blockIdx.x * 100; k++)
+        v = fmaf(v, 1.0f, 0.0f);
+    y[(turn + 1) % 2 * TURN_VALUES + i] = v + (float)a[i];
+}
+static status turn_run(const uint16_t *a, const uint16_t *, float *out)
+{
+    for (int turn = 0; turn < TURNS; turn++)
+        TRY(gpu_launch_after("turn", turn_case, TURN_VALUES / 128, 128, 0, 0, a, out, turn));
+    return STATUS_OK;
+}
+static void turn_define(const uint16_t *a, const uint16_t *, double *want, double *)
+{
+    for (int i = 0; i < 2 * TURN_VALUES; i++) {
+        const int turns = TURNS - i / TURN_VALUES; /* the last one's values come first */
+        want[i] = 0;
+        for (int k = 0; k < turns; k++)
+            want[i] += a[(i + k * 133) % TURN_VALUES];
+    }
+}
+
 const wrapper_case wrappers_warp[] = {
     { "ldmatrix_x4", 80, 512, 0, ldmatrix_run<4, 0>, ldmatrix_define<4, 0> },
     { "ldmatrix_x4_trans", 80, 512, 0, ldmatrix_run<4, 1>, ldmatrix_define<4, 1> },
@@ -355,5 +386,6 @@ const wrapper_case wrappers_warp[] = {
     { "pack to f16", 80, 2048, 0, pack_run<__half>, pack_define<f16_from_f32> },
     { "pack to bf16", 80, 2048, 0, pack_run<__nv_bfloat16>, pack_define<bf16_from_f32> },
     { "shuffles", 80, 512, 0, shuffle_run, shuffle_define },
+    { "take_turn", 80, 2 * TURN_VALUES, 0, turn_run, turn_define },
 };
 const size_t wrappers_warp_count = sizeof wrappers_warp / sizeof wrappers_warp[0];
