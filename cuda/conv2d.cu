@@ -16,6 +16,7 @@
  *            mma      the tile of cuda/gemm.cu that cuda/tiles.h picks; all of them give the same
  * bytes window   the tile of cuda/gemm_window.cu likewise, for images that 128 pixels fit wgmma
  * sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
+ *            vendor   cuDNN, or cuBLASLt for 1x1: cuda/vendor.cuh
  */
 #include <limits.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "cuda/device.cuh"
 #include "cuda/gemm.cuh"
 #include "cuda/gemm_hopper.cuh"
+#include "cuda/vendor.cuh"
 
 product product_of(const conv2d_args *a, const cuda_call *call)
 {
@@ -175,6 +177,18 @@ status launch_wgmma(const conv2d_args *a, const cuda_call *call)
     return gemm_hopper_launch(product_of(a, call), call->stream);
 }
 
+int takes_vendor(const conv2d_args *a) { return vendor_takes(a->weight, product_of(a, NULL)); }
+
+size_t vendor_bytes(const conv2d_args *a)
+{
+    return vendor_work_bytes(a->weight, product_of(a, NULL));
+}
+
+status launch_vendor(const conv2d_args *a, const cuda_call *call)
+{
+    return vendor_launch(a->weight, product_of(a, call), call);
+}
+
 const cuda_variant<conv2d_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
     { "tiled", 80, takes_f32, NULL, launch_tiled },
@@ -188,6 +202,7 @@ const cuda_variant<conv2d_args> variants[] = {
     { "mma", 80, takes_16_bit, work_bytes, launch_mma },
     { "window", 80, takes_window_well, work_bytes, launch_window_pick },
     { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
+    { "vendor", CUDA_VENDOR, takes_vendor, vendor_bytes, launch_vendor },
 };
 
 } // namespace

@@ -43,6 +43,21 @@ long cuda_variant_runs(struct ops *ops, const char *op, int i);
 /* The key of the operator's last run, as a plan spells it; "" before the first. Lent. */
 const char *cuda_last_key(struct ops *ops, const char *op);
 
+/* Opens the vendor's libraries, cuBLASLt and cuDNN, so that the variants called "vendor" can run.
+ * Before the device's first weight.
+ *
+ * numerics  sums in the libraries' own order; a convolution whose epilogue is ours is rounded twice
+ * memory    handles now; descriptors and heuristics when a call is planned, workspaces in scratch
+ * returns   STATUS_NOT_FOUND    one is not here; the text has the names tried
+ *           STATUS_UNSUPPORTED  one is too old, or lacks a function
+ *           STATUS_DEVICE       one makes no handle
+ *           STATUS_MISUSE       the device has a weight already */
+status cuda_vendor_open(struct ops *ops);
+/* 1: they run every call that they take, but where cuda_force() or cuda_prefer() says otherwise. */
+void cuda_vendor_prefer(struct ops *ops, int wanted);
+/* "cuBLASLt 13.1.0, cuDNN 9.19.0"; null: not opened. */
+const char *cuda_vendor_versions(const struct ops *ops);
+
 /* Runs the same launches plainly instead of replaying a graph (--no-graph). */
 void cuda_use_graphs(struct ops *ops, int wanted);
 

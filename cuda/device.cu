@@ -11,6 +11,7 @@
 #include "cuda/plan.cuh"
 #include "cuda/spans.cuh"
 #include "cuda/staging.cuh"
+#include "cuda/vendor.cuh"
 
 #ifndef MIKU_CUDA_CODE /* what the build compiled the kernels for */
 #define MIKU_CUDA_CODE "emulated"
@@ -143,6 +144,7 @@ static void destroy(struct ops *ops)
         cuda_graph_destroy(ops, dev->graphs);
     while (dev->weights)
         cuda_weight_destroy(ops, dev->weights);
+    vendor_close(dev);
     cuda_spans_destroy(dev);
     cuda_constants_destroy(dev);
     cuda_staging_destroy(dev);
@@ -301,6 +303,8 @@ status cuda_open(int ordinal, enum dtype dtype, struct ops **out)
     dev->ordinal = ordinal;
     dev->dtype = dtype;
     dev->use_graphs = 1;
+    cuda_vendor_prefer(&dev->ops, 0);
+    dev->ops.engine = dev->engine;
     status result = describe(dev);
     if (result == STATUS_OK)
         result = make_parts(dev);
@@ -310,6 +314,28 @@ status cuda_open(int ordinal, enum dtype dtype, struct ops **out)
     }
     *out = &dev->ops;
     return STATUS_OK;
+}
+
+status cuda_vendor_open(struct ops *ops)
+{
+    struct cuda_device *dev = cuda_device(ops);
+    if (dev->weights)
+        return status_fail(STATUS_MISUSE, "engine vendor: opened behind the first weight");
+    return vendor_open(dev, nullptr);
+}
+
+void cuda_vendor_prefer(struct ops *ops, int wanted)
+{
+    struct cuda_device *dev = cuda_device(ops);
+    dev->vendor_preferred = wanted && dev->vendor;
+    snprintf(dev->engine, sizeof dev->engine, "%s%s", dev->vendor_preferred ? "vendor, " : "own",
+             dev->vendor_preferred ? dev->vendor->library.versions : "");
+}
+
+const char *cuda_vendor_versions(const struct ops *ops)
+{
+    const struct cuda_device *dev = (const struct cuda_device *)ops;
+    return dev->vendor ? dev->vendor->library.versions : nullptr;
 }
 
 void cuda_use_graphs(struct ops *ops, int wanted) { cuda_device(ops)->use_graphs = wanted; }

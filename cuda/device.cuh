@@ -22,10 +22,11 @@ struct cuda_plan;      /* plan.cu: which variant runs for which shape */
 struct cuda_constants; /* constants.cu */
 struct cuda_staging;   /* staging.cu */
 struct cuda_slab;      /* memory.cu */
+struct cuda_vendor;    /* vendor.cu: cuBLASLt and cuDNN */
 
 struct cuda_device {
     struct ops ops; /* first: the `struct ops *` that callers hold is this device */
-    char name[16], summary[256], bus_id[24];
+    char name[16], summary[256], bus_id[24], engine[80];
     int ordinal, arch, sm_count; /* arch: 80, 86, 89, 90, 120 */
     enum dtype dtype;
     int planning, capturing, use_graphs;
@@ -49,8 +50,10 @@ struct cuda_device {
     struct cuda_slab *slabs; /* list through `next` */
     struct cuda_spans *spans;
     struct cuda_plan *plan;
-    struct weight *weights; /* list through `next` */
-    struct graph *graphs;   /* list through `next` */
+    struct cuda_vendor *vendor; /* null: not opened */
+    int vendor_preferred;       /* 1: it runs what it takes */
+    struct weight *weights;     /* list through `next` */
+    struct graph *graphs;       /* list through `next` */
 
     cudaEvent_t pace[2]; /* ends of the last two steps */
     int paced;           /* steps ended since the last sync */
@@ -114,15 +117,18 @@ void cuda_op_end(struct cuda_device *dev);
 
 /* ---- plan.cu ---------------------------------------------------------------------------- */
 
-/* How a call's variant is chosen. `row` is a number in the operator's table, or -1. */
+/* How a call's variant is chosen. Rows are numbers in the operator's table, or -1. */
 struct cuda_choice {
     int row;
     int only; /* 1: no other row may run (cuda_force) */
+    int next; /* tried after `row`: the plan's, where the vendor engine is preferred */
 };
 
 /* What --variant or the committed plan says of a call. `key` is its per-image shape and dtype as
  * the plan spells it ("3x3 64x96 320+0->320 f16"). */
 struct cuda_choice cuda_choose(const struct cuda_device *dev, const char *op, const char *key);
+/* The vendor engine is preferred, and did not take the call. For ops.engine_left. */
+status cuda_vendor_left(struct cuda_device *dev, const char *op, const char *key);
 /* For cuda_variant_runs() and cuda_last_key(). */
 void cuda_count_run(struct cuda_device *dev, const char *op, int row, const char *key);
 
@@ -132,9 +138,15 @@ static status cuda_run(struct cuda_device *dev, const struct cuda_table<Args> &t
 {
     const struct cuda_choice choice = cuda_choose(dev, table.op, key);
     const auto fits = [&](int i) {
-        return (table.row[i].arch <= 80 || table.row[i].arch == dev->arch) && table.row[i].takes(a);
+        const int arch = table.row[i].arch;
+        return (arch <= 80 || arch == dev->arch || arch == CUDA_VENDOR) && table.row[i].takes(a);
     };
     int pick = choice.row >= 0 && fits(choice.row) ? choice.row : -1;
+    if (pick < 0 && choice.row >= 0 && dev->vendor_preferred && dev->planning &&
+        table.row[choice.row].arch == CUDA_VENDOR)
+        TRY(cuda_vendor_left(dev, table.op, key));
+    if (pick < 0 && choice.next >= 0 && fits(choice.next))
+        pick = choice.next;
     for (int i = table.count - 1; i >= 0 && pick < 0 && !choice.only; i--)
         if (table.row[i].arch <= 80 && fits(i)) /* one architecture's own rows: by plan alone */
             pick = i;

@@ -12,6 +12,7 @@
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            mma      the same with the tile that cuda/tiles.h picks; all tiles give the same bytes
  *            wgmma    sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
+ *            vendor   cuBLASLt: cuda/vendor.cuh
  */
 #include <limits.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "cuda/device.cuh"
 #include "cuda/gemm.cuh"
 #include "cuda/gemm_hopper.cuh"
+#include "cuda/vendor.cuh"
 
 product product_of(const linear_args *a, const cuda_call *call)
 {
@@ -127,6 +129,18 @@ status launch_wgmma(const linear_args *a, const cuda_call *call)
     return gemm_hopper_launch(product_of(a, call), call->stream);
 }
 
+int takes_vendor(const linear_args *a) { return vendor_takes(a->weight, product_of(a, NULL)); }
+
+size_t vendor_bytes(const linear_args *a)
+{
+    return vendor_work_bytes(a->weight, product_of(a, NULL));
+}
+
+status launch_vendor(const linear_args *a, const cuda_call *call)
+{
+    return vendor_launch(a->weight, product_of(a, call), call);
+}
+
 const cuda_variant<linear_args> variants[] = {
     { "plain", 80, takes_all, NULL, launch_plain },
     { "tiled", 80, takes_f32, NULL, launch_tiled },
@@ -136,6 +150,7 @@ const cuda_variant<linear_args> variants[] = {
     { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
     { "mma", 80, takes_16_bit, work_bytes, launch_mma },
     { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
+    { "vendor", CUDA_VENDOR, takes_vendor, vendor_bytes, launch_vendor },
 };
 
 } // namespace

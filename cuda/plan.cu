@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cuda/cuda.h"
+#include "cuda/vendor.cuh"
 
 /* ---- the operators' tables, without their types ------------------------------------------- */
 
@@ -79,6 +80,7 @@ struct cuda_plan {
     size_t lines;
     char hash[65]; /* "none" where there is no plan */
     struct cuda_choice asked[OPERATORS];
+    char *left; /* "op key: why", a line each: what the vendor engine did not take */
     long runs[OPERATORS][ROWS_MOST];
     char last_key[OPERATORS][CUDA_KEY];
 };
@@ -94,13 +96,32 @@ struct cuda_choice cuda_choose(const struct cuda_device *dev, const char *op, co
     const struct cuda_plan *plan = dev->plan;
     struct line wanted = { find_op(op, strlen(op)), -1, (char *)key };
     if (wanted.op < 0)
-        return { -1, 0 };
+        return { -1, 0, -1 };
     if (plan->asked[wanted.op].row >= 0)
         return plan->asked[wanted.op];
     const void *found =
         plan->lines ? bsearch(&wanted, plan->line, plan->lines, sizeof wanted, by_op_and_key)
                     : nullptr;
-    return { found ? ((const struct line *)found)->row : -1, 0 };
+    const int planned = found ? ((const struct line *)found)->row : -1;
+    const int vendor = dev->vendor_preferred ? find_row(wanted.op, "vendor", 6) : -1;
+    return vendor >= 0 ? cuda_choice{ vendor, 0, planned } : cuda_choice{ planned, 0, -1 };
+}
+
+status cuda_vendor_left(struct cuda_device *dev, const char *op, const char *key)
+{
+    struct cuda_plan *plan = dev->plan;
+    char line[sizeof dev->vendor->why + 2 * CUDA_KEY];
+    snprintf(line, sizeof line, "%s %s: %s\n", op, key, dev->vendor->why);
+    const size_t had = plan->left ? strlen(plan->left) : 0;
+    if (had && strstr(plan->left, line))
+        return STATUS_OK;
+    char *more = (char *)realloc(plan->left, had + strlen(line) + 1);
+    if (!more)
+        return status_fail(STATUS_NO_MEMORY, "cuda: no host memory");
+    strcpy(more + had, line);
+    plan->left = more;
+    dev->ops.engine_left = more;
+    return STATUS_OK;
 }
 
 void cuda_count_run(struct cuda_device *dev, const char *op, int row, const char *key)
@@ -144,7 +165,9 @@ static status ask(struct ops *ops, const char *op, const char *variant, int only
     const int row = variant ? find_row(found, variant, strlen(variant)) : -1;
     if (variant && row < 0)
         return no_such("variant", variant, found);
-    cuda_device(ops)->plan->asked[found] = { row, only };
+    if (row >= 0 && strcmp(variant, "vendor") == 0 && !cuda_device(ops)->vendor)
+        return status_fail(STATUS_MISUSE, "variant \"vendor\" of %s: it needs --engine vendor", op);
+    cuda_device(ops)->plan->asked[found] = { row, only, -1 };
     return STATUS_OK;
 }
 
@@ -253,6 +276,7 @@ void cuda_plan_destroy(struct cuda_device *dev)
     if (!dev->plan)
         return;
     drop_lines(dev->plan);
+    free(dev->plan->left);
     free(dev->plan);
     dev->plan = nullptr;
 }

@@ -17,6 +17,7 @@
 #include "cuda/device.cuh"
 #include "cuda/element.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/vendor.cuh"
 #include "cuda/weight.cuh"
 #include "host/base/weight_args.h"
 
@@ -310,11 +311,28 @@ status finish_rows(const struct build *b, int first, int rows)
     });
 }
 
+/* The bias in the weight's own type, if that holds every value; `rounded` has room for it. */
+status build_vendor_bias(const struct build *b, const float *bias, void *rounded)
+{
+    struct weight *w = b->w;
+    const size_t rows = (size_t)w->rows, bytes = rows * dtype_size(w->dtype);
+    dtype_from_f32(bias, rows, w->dtype, rounded);
+    for (size_t i = 0; i < rows; i++)
+        if ((float)dtype_value(rounded, w->dtype, i) != bias[i]) {
+            cuda_give(b->dev, w->bias_as_y);
+            w->bias_as_y = NULL;
+            return STATUS_OK;
+        }
+    if (!w->bias_as_y)
+        TRY(cuda_take(b->dev, bytes, &w->bias_as_y));
+    return cuda_send(b->dev, w->bias_as_y, rounded, bytes);
+}
+
 /* Biases are few: put into the order of the rows on the host. */
 status build_bias(const struct build *b)
 {
     const int half = b->w->geglu ? b->w->out / 2 : 0;
-    float *host = (float *)calloc((size_t)b->w->rows, sizeof *host);
+    float *host = (float *)calloc((size_t)b->w->rows * 2, sizeof *host); /* and room to round */
     if (!host)
         return status_fail(STATUS_NO_MEMORY, "%s: no memory", b->w->name);
     int o = 0;
@@ -325,9 +343,23 @@ status build_bias(const struct build *b)
                 host[packed_row(o, half)] =
                     (float)dtype_value(part->bias, part->bias_dtype, (size_t)i) * b->args->scale;
     }
-    const status result = cuda_send(b->dev, b->w->bias, host, (size_t)b->w->rows * sizeof *host);
+    status result = cuda_send(b->dev, b->w->bias, host, (size_t)b->w->rows * sizeof *host);
+    if (result == STATUS_OK && b->w->vendor)
+        result = build_vendor_bias(b, host, host + b->w->rows);
     free(host);
     return result;
+}
+
+/* The matrix without the zeros at its rows' ends. */
+status build_filter(const struct build *b)
+{
+    const struct weight *w = b->w;
+    const size_t size = dtype_size(w->dtype), pitch = (size_t)w->k * size;
+    const size_t width = (size_t)w->taps * (size_t)(w->c_pad + w->c2_pad) * size;
+    return cuda_check(cudaMemcpy2DAsync(w->filter, width, w->matrix, pitch, width,
+                                        (size_t)w->phases * w->rows, cudaMemcpyDeviceToDevice,
+                                        b->dev->stream),
+                      "a filter");
 }
 
 status build_weight(struct cuda_device *dev, struct weight *w, const struct weight_args *args,
@@ -347,6 +379,8 @@ status build_weight(struct cuda_device *dev, struct weight *w, const struct weig
         }
         start += args->part[p].out;
     }
+    if (w->filter)
+        TRY(build_filter(&b));
     return w->bias ? build_bias(&b) : STATUS_OK;
 }
 
@@ -369,6 +403,18 @@ status set_sizes(struct weight *w)
     return STATUS_OK;
 }
 
+/* For a library that takes no gaps between a filter's rows. */
+status take_filter(struct cuda_device *dev, struct weight *w)
+{
+    const int width = w->taps * (w->c_pad + w->c2_pad);
+    if (!w->vendor || !vendor_convolves(w) || width == w->k)
+        return STATUS_OK;
+    const size_t bytes = (size_t)w->phases * w->rows * (size_t)width * dtype_size(w->dtype);
+    TRY(cuda_take(dev, bytes, &w->filter));
+    w->bytes += bytes;
+    return STATUS_OK;
+}
+
 status take_memory(struct cuda_device *dev, struct weight *w)
 {
     const size_t size = dtype_size(w->dtype);
@@ -381,6 +427,7 @@ status take_memory(struct cuda_device *dev, struct weight *w)
         bytes = (size_t)w->phases * w->rows * w->k * size;
         TRY(cuda_take(dev, (size_t)w->rows * sizeof *w->bias, (void **)&w->bias));
         w->bytes += (size_t)w->rows * sizeof *w->bias;
+        TRY(take_filter(dev, w));
     }
     TRY(cuda_take(dev, bytes, at));
     w->bytes += bytes;
@@ -394,6 +441,8 @@ void release(struct cuda_device *dev, struct weight *w)
 {
     cuda_give(dev, w->matrix);
     cuda_give(dev, w->bias);
+    cuda_give(dev, w->bias_as_y);
+    cuda_give(dev, w->filter);
     cuda_give(dev, w->vector);
     cuda_give(dev, w->table);
     free(w);
@@ -438,6 +487,7 @@ extern "C" status cuda_weight_create(struct ops *ops, const struct weight_args *
     w->upsample = conv ? args->upsample : 1;
     w->geglu = args->geglu != 0;
     w->name = weight_args_name(args);
+    w->vendor = dev->vendor;
 
     status result = take_memory(dev, w);
     if (result == STATUS_OK)

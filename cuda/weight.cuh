@@ -9,7 +9,10 @@
  * 64 with zeros. GEGLU: values and gates interleaved in runs of 8 (8 values, their 8 gates, 8
  * values, ...), so that both lie in one thread's fragments. phases  1; 4 with upsample: the 3x3
  * kernel folded into 2x2 (taps 4) for output pixels (0,0), (0,1), (1,0), (1,1) of each 2x2 block;
- * taps summed in f32 and rounded once. bias is f32 [rows], in the order of the rows. */
+ * taps summed in f32 and rounded once. bias is f32 [rows], in the order of the rows.
+ *
+ * Where the vendor engine was opened: bias_as_y, the bias in dtype for a library that adds it in
+ * the type of its result; and filter, the matrix's rows without the zeros that round k up. */
 #ifndef CUDA_WEIGHT_CUH
 #define CUDA_WEIGHT_CUH
 
@@ -25,9 +28,12 @@ struct weight {
     int k, rows;       /* padded sizes of `matrix` */
     void *matrix;      /* device */
     float *bias;       /* device, [rows] */
-    float *vector;     /* device: VECTOR [out] */
-    void *table;       /* device: EMBEDDING [out, in] in dtype */
-    size_t bytes;      /* device memory that it takes */
+    void *bias_as_y;   /* device, [rows] in dtype; null if that would change a value */
+    void *filter;      /* device, [phases][rows][taps (c_pad + c2_pad)]; null: as `matrix` */
+    struct cuda_vendor *vendor; /* null: not opened */
+    float *vector;              /* device: VECTOR [out] */
+    void *table;                /* device: EMBEDDING [out, in] in dtype */
+    size_t bytes;               /* device memory that it takes */
     const char *name;
 };
 

@@ -49,13 +49,16 @@ struct miku_options {
     size_t memory_limit;         /* bytes the run may take on the device; 0: what the machine has */
     const char *const *variants; /* "conv2d=plain": CUDA operators held to one of their variants */
     size_t variants_count;
-    int no_graph; /* 1: CUDA kernels are launched one by one, not as a graph */
+    const char *engine; /* of a GPU: "own" (or null), the kernels of this library; "vendor":
+                           products on cuBLASLt, convolutions on cuDNN, both found at run time */
+    int no_graph;       /* 1: CUDA kernels are launched one by one, not as a graph */
     void (*log)(void *user, enum miku_log level, const char *line); /* null: nobody listens */
     void *user;                                                     /* handed to log */
 };
 
 /* Opens the device and looks through the folders; loads no model yet.
- * returns  STATUS_MISUSE, STATUS_UNSUPPORTED (device or precision not to be had here), STATUS_IO */
+ * returns  STATUS_MISUSE, STATUS_UNSUPPORTED (device or precision not to be had here, or the
+ * engine's libraries too old), STATUS_NOT_FOUND (those are not here), STATUS_DEVICE, STATUS_IO */
 MIKU_API status miku_open(const struct miku_options *options, struct miku **out);
 MIKU_API void miku_close(struct miku *miku); /* null is fine */
 
@@ -210,9 +213,13 @@ struct miku_device {
     int threads;                /* of the CPU device; 0 elsewhere */
     const char *bus_id;         /* PCI, as NVML writes it; null: none */
     const char *plan_hash; /* of what the device's plans chose so far; null: nothing to choose */
+    const char
+        *engine; /* "own"; "vendor, cuBLASLt 13.1.0, cuDNN 9.19.0"; null: nothing to choose */
+    const char *engine_left; /* "conv2d 3x3 64x96 320+0->320 f16: why", a line for each call that
+                                the vendor's libraries did not take so far; null: none */
 };
 
-/* Lent until miku_close(); plan_hash until the next miku_generate(). */
+/* Lent until miku_close(); plan_hash and engine_left until the next miku_generate(). */
 MIKU_API struct miku_device miku_device(const struct miku *miku);
 
 /* What the options' device reaches here and now: a large product of matrices in their precision,

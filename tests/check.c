@@ -8,7 +8,7 @@
 
 struct block {
     struct block *next;
-    double data[]; /* aligned for all that tests keep */
+    _Alignas(16) double data[]; /* aligned as what kernels are given */
 };
 
 static struct block *blocks;

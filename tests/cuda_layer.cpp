@@ -2,8 +2,9 @@
 #include "tests/cuda_layer.h"
 
 #include <math.h>
+#include <stdio.h>
 
-#include "cuda/device.cuh"
+#include "cuda/vendor.cuh"
 #include "tests/check.h"
 #include "tests/gpu.h"
 
@@ -25,8 +26,8 @@ struct weight_args layer_args(enum weight_kind kind, enum dtype dtype, int parts
         part->data = test_values(dtype, out * terms, 0, 1 / sqrt((double)terms), 51 + p);
         part->dtype = dtype;
         part->out = out;
-        part->bias = test_values(DTYPE_F32, out, bias, 0.5, 61 + p);
-        part->bias_dtype = DTYPE_F32;
+        part->bias_dtype = bias == 0 ? dtype : DTYPE_F32; /* that a library can add, or not */
+        part->bias = test_values(part->bias_dtype, out, bias, 0.5, 61 + p);
     }
     return args;
 }
@@ -47,6 +48,27 @@ struct layer layer_make(const struct weight_args *args)
 struct ref_layer layer_ref(const struct layer *layer)
 {
     return { &layer->args, layer->matrix, layer->bias };
+}
+
+int layer_vendor(void)
+{
+    static int asked, open;
+    const vendor_names *names = NULL;
+#ifdef GPU_EMULATOR /* stand-ins: tests/vendor */
+    static const char *const lt[] = { FAKE_VENDOR "/libcublasLt.so.13", NULL };
+    static const char *const dnn[] = { FAKE_VENDOR "/libcudnn.so.9", NULL };
+    static const vendor_names fakes = { lt, dnn };
+    names = &fakes;
+#endif
+    if (!asked)
+        open = vendor_open(cuda_device(gpu_device()), names) == STATUS_OK;
+    if (!asked && !open)
+        fprintf(stderr, "the vendor's rows are left out: %s\n", status_text());
+#ifdef GPU_EMULATOR
+    CHECK(open);
+#endif
+    asked = 1;
+    return open;
 }
 
 void layer_done(struct layer *layer) { cuda_weight_destroy(gpu_device(), layer->weight); }

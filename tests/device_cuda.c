@@ -40,13 +40,14 @@ static void count_and_destroy(struct ops *ops)
     destroy_device(ops);
 }
 
-/* Rows that nothing reached: each is a failure. */
+/* Rows that nothing reached: each is a failure. The vendor's is left to the tests of kernels: it
+ * promises neither one rounding nor the same bytes in any batch. */
 static int untested(void)
 {
     int count = 0;
     for (int i = 0; i < operator_count; i++) {
         const char *name = cuda_variant_name(operator_name[i], row);
-        if (name == NULL || runs[i] > 0)
+        if (name == NULL || runs[i] > 0 || strcmp(name, "vendor") == 0)
             continue;
         fprintf(stderr, "%s: no test reached the variant %s\n", operator_name[i], name);
         count++;
@@ -100,7 +101,7 @@ struct ops *device_open(enum dtype dtype, int threads)
     assert_int_equal(result, STATUS_OK);
     for (int i = 0; i < operator_count; i++) {
         const char *name = cuda_variant_name(operator_name[i], row);
-        if (name != NULL)
+        if (name != NULL && strcmp(name, "vendor") != 0)
             assert_int_equal(cuda_prefer(ops, operator_name[i], name), STATUS_OK);
     }
     destroy_device = ops->destroy;

@@ -30,8 +30,10 @@ int gpu_ran(void) { return ran; }
 
 struct cuda_choice cuda_choose(const struct cuda_device *, const char *, const char *)
 {
-    return { forced, forced >= 0 };
+    return { forced, forced >= 0, -1 };
 }
+
+status cuda_vendor_left(struct cuda_device *, const char *, const char *) { return STATUS_OK; }
 
 void cuda_count_run(struct cuda_device *, const char *, int row, const char *) { ran = row; }
 void cuda_op_begin(struct cuda_device *, const char *, const struct cuda_span_text *) {}

@@ -2,15 +2,17 @@
  * really ask for, on a CUDA device.
  *
  *   bench_variants [--precision fp16|bf16|fp32] [--size 512x768,...] [--batch N] [--runs N]
- *                  [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--ceiling SIDE] [--json
- * FILE]
- *                  [--plan FILE]
+ *                  [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--calls N]
+ *                  [--ceiling SIDE] [--json FILE] [--plan FILE]
  *
  * The shapes come from the networks themselves (bench/record). Each variant's result is held to the
  * plainest one's before the clock starts. A run is `inner` calls on warm caches, timed by the
  * device's own events; fewer, and fewer runs, where they would take more than --row-ms. Printed are
  * the median, p10 and p90 of a call, the rate, the percentage of the device's ceiling (a product of
- * `side`^3, measured first), and a hash of the result. `*` marks what the device picks itself.
+ * `side`^3, measured first), the speed as a percentage of the vendor's libraries', and a hash of
+ * the result. `*` marks what the device picks itself. The vendor's column is there where cuBLASLt
+ * and cuDNN can be opened, for the calls that they take: products and convolutions, as whole
+ * operators with all that the call asks for. --calls: the first of each network's.
  * --plan writes what it should pick (bench/plans), and holds the rows to no plan meanwhile;
  * bench/schema/variants.schema.json says what is in --json.
  */
@@ -37,6 +39,8 @@ struct bench {
     struct variants_options options;
     struct ops *ops;
     double ceiling_tflops; /* of a large product in the same precision */
+    const char *vendor;    /* versions of its libraries; null: not to be had ... */
+    char reason[512];      /* ... because */
     int calls, left_out;   /* measured so far; not for want of time */
     double end_s;          /* when no further call is begun, on the monotonic clock */
     cJSON *rows;
@@ -178,9 +182,34 @@ static status measure(struct bench *b, struct again *again, struct truth *truth,
 
 /* ---- rows -------------------------------------------------------------------------------- */
 
-static void keep_row(struct bench *b, const struct recorded *r, const char *shape,
-                     const char *variant, int picked, const struct measured *m)
+/* A variant's results for one call. */
+struct row {
+    const char *variant;
+    int picked;
+    struct measured m;
+};
+
+/* The vendor's median time in microseconds; 0 where its libraries do not take the call. */
+static double vendor_us(const struct row *rows, int count)
 {
+    for (int i = 0; i < count; i++)
+        if (strcmp(rows[i].variant, "vendor") == 0)
+            return rows[i].m.us.median;
+    return 0;
+}
+
+static void add_or_null(cJSON *to, const char *name, double value, int known)
+{
+    if (known)
+        cJSON_AddNumberToObject(to, name, value);
+    else
+        cJSON_AddNullToObject(to, name);
+}
+
+static void keep_row(struct bench *b, const struct recorded *r, const char *shape,
+                     const struct row *kept, double vendor)
+{
+    const struct measured *m = &kept->m;
     char hash[24];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)m->hash);
     cJSON *row = cJSON_CreateObject();
@@ -188,12 +217,14 @@ static void keep_row(struct bench *b, const struct recorded *r, const char *shap
     cJSON_AddStringToObject(row, "op", r->op);
     cJSON_AddStringToObject(row, "shape", shape);
     cJSON_AddStringToObject(row, "key", cuda_last_key(b->ops, r->op));
-    cJSON_AddStringToObject(row, "variant", variant);
-    cJSON_AddBoolToObject(row, "picked", picked);
+    cJSON_AddStringToObject(row, "variant", kept->variant);
+    cJSON_AddBoolToObject(row, "picked", kept->picked);
     cJSON_AddNumberToObject(row, "calls", r->count);
     cJSON_AddNumberToObject(row, "median_us", m->us.median);
     cJSON_AddNumberToObject(row, "p10_us", m->us.p10);
     cJSON_AddNumberToObject(row, "p90_us", m->us.p90);
+    add_or_null(row, "vendor_us", vendor, vendor > 0);
+    add_or_null(row, "of_vendor_percent", 100 * vendor / m->us.median, vendor > 0);
     cJSON_AddNumberToObject(row, "flops", flops_of(r));
     cJSON_AddNumberToObject(row, "bytes", r->weight_bytes + r->in_bytes + r->out_bytes);
     cJSON_AddNumberToObject(row, "error", m->error);
@@ -201,22 +232,27 @@ static void keep_row(struct bench *b, const struct recorded *r, const char *shap
     cJSON_AddItemToArray(b->rows, row);
 }
 
-static void print_row(struct bench *b, const struct recorded *r, const char *variant, int picked,
-                      const struct measured *m)
+static void print_row(struct bench *b, const struct recorded *r, const struct row *row,
+                      double vendor)
 {
+    const struct measured *m = &row->m;
     char shape[96];
     name_shape(r, shape, sizeof shape);
     const double flops = flops_of(r), tflops = flops / m->us.median / 1e6;
     const double tbps = (r->weight_bytes + r->in_bytes + r->out_bytes) / m->us.median / 1e6;
-    printf("%-11s %-36s %c%-14s %9.1f %9.1f %9.1f us", r->op, shape, picked ? '*' : ' ', variant,
-           m->us.median, m->us.p10, m->us.p90);
+    printf("%-11s %-36s %c%-14s %9.1f %9.1f %9.1f us", r->op, shape, row->picked ? '*' : ' ',
+           row->variant, m->us.median, m->us.p10, m->us.p90);
     if (flops > 0)
         printf(" %7.1f TFLOP/s %5.1f %%", tflops, 100 * tflops / b->ceiling_tflops);
     else
         printf(" %7.2f TB/s", tbps);
+    if (vendor > 0)
+        printf("  of vendor %6.1f %%", 100 * vendor / m->us.median);
+    else
+        printf("  of vendor      -  ");
     printf("  error %.1e  %016llx\n", m->error, (unsigned long long)m->hash);
     fflush(stdout);
-    keep_row(b, r, shape, variant, picked, m);
+    keep_row(b, r, shape, row, vendor);
 }
 
 /* The row that the device runs by itself: the one whose count of runs grew. */
@@ -234,40 +270,51 @@ static int picked_row(struct bench *b, struct again *again, const char *op)
     return -1;
 }
 
-static status bench_variant(struct bench *b, const struct recorded *r, const char *variant,
-                            int picked, struct truth *truth, int *failures)
+/* *taken: 1 if the variant runs the call. */
+static status bench_variant(struct bench *b, const struct recorded *r, struct truth *truth,
+                            struct row *row, int *taken)
 {
     struct again *again; /* planned anew: scratch is what the variant needs */
-    struct measured m;
-    TRY(cuda_force(b->ops, r->op, variant));
+    *taken = 0;
+    if (b->vendor == NULL && strcmp(row->variant, "vendor") == 0)
+        return STATUS_OK;
+    TRY(cuda_force(b->ops, r->op, row->variant));
     status result = again_create(b->ops, r, b->options.dtype, &again);
     if (result == STATUS_UNSUPPORTED)
         return STATUS_OK;
     if (result == STATUS_OK)
-        result = measure(b, again, truth, &m);
+        result = measure(b, again, truth, &row->m);
     again_destroy(again);
-    TRY(result);
-    print_row(b, r, variant, picked, &m);
-    if (!(m.error < most_error)) {
-        fprintf(stderr, "bench_variants: %s %s is wrong\n", r->op, variant);
-        ++*failures;
-    }
-    return STATUS_OK;
+    *taken = result == STATUS_OK;
+    return result;
 }
 
 static status bench_call(struct bench *b, const struct recorded *r, int *failures)
 {
     struct truth truth = { 0 };
     struct again *again;
-    const char *variant;
+    struct row rows[MOST_VARIANTS];
+    int count = 0, taken;
     b->calls++;
     TRY(again_create(b->ops, r, b->options.dtype, &again));
     const int picked = picked_row(b, again, r->op);
     again_destroy(again);
     status result = STATUS_OK;
-    for (int i = 0; (variant = cuda_variant_name(r->op, i)) != NULL && result == STATUS_OK; i++)
-        result = bench_variant(b, r, variant, i == picked, &truth, failures);
+    for (int i = 0; i < MOST_VARIANTS && result == STATUS_OK; i++) {
+        rows[count] = (struct row){ .variant = cuda_variant_name(r->op, i), .picked = i == picked };
+        if (rows[count].variant == NULL)
+            break;
+        result = bench_variant(b, r, &truth, &rows[count], &taken);
+        count += taken;
+    }
     free(truth.data);
+    for (int i = 0; i < count; i++) {
+        print_row(b, r, &rows[i], vendor_us(rows, count));
+        if (!(rows[i].m.error < most_error)) {
+            fprintf(stderr, "bench_variants: %s %s is wrong\n", r->op, rows[i].variant);
+            ++*failures;
+        }
+    }
     TRY(result);
     return cuda_force(b->ops, r->op, NULL);
 }
@@ -305,12 +352,14 @@ static status measure_ceiling(struct bench *b)
 static status bench_network(struct bench *b, const char *title, const struct network_calls *calls,
                             int *failures)
 {
+    int most = b->options.calls;
     printf("\n%s\n", title);
-    for (size_t i = 0; i < calls->count; i++) {
+    for (size_t i = 0; i < calls->count && most > 0; i++) {
         const struct recorded *r = &calls->call[i];
         if (r->kind == RECORDED_SMALL ||
             (b->options.op != NULL && strcmp(b->options.op, r->op) != 0))
             continue;
+        most--;
         if (clock_now_ms() / 1e3 > b->end_s)
             b->left_out++;
         else
@@ -325,10 +374,14 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: bench_variants [--precision fp16|bf16|fp32] [--size WxH,...] [--batch N]"
-            " [--runs N] [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--ceiling SIDE] "
-            "[--json FILE]"
-            " [--plan FILE]\n");
+            " [--runs N] [--inner N] [--row-ms N] [--seconds N] [--op NAME] [--calls N]"
+            " [--ceiling SIDE] [--json FILE] [--plan FILE]\n");
     return 2;
+}
+
+static void add_text(cJSON *to, const char *name, const char *text)
+{
+    cJSON_AddItemToObject(to, name, text == NULL ? cJSON_CreateNull() : cJSON_CreateString(text));
 }
 
 static int write_json(const struct bench *b)
@@ -338,6 +391,8 @@ static int write_json(const struct bench *b)
     cJSON_AddStringToObject(document, "device", b->ops->summary);
     cJSON_AddStringToObject(document, "build", cuda_build());
     cJSON_AddStringToObject(document, "plan", b->ops->plan_hash ? b->ops->plan_hash : "");
+    add_text(document, "vendor", b->vendor);
+    add_text(document, "vendor_reason", b->vendor == NULL ? b->reason : NULL);
     cJSON_AddNumberToObject(document, "ceiling_tflops", b->ceiling_tflops);
     cJSON_AddNumberToObject(document, "left_out", b->left_out);
     cJSON_AddItemReferenceToObject(document, "rows", b->rows);
@@ -384,6 +439,15 @@ static status bench_size(struct bench *b, int width, int height, int *failures)
     return result;
 }
 
+/* A yardstick that is not here is said, and is no failure. */
+static void open_vendor(struct bench *b)
+{
+    if (cuda_vendor_open(b->ops) != STATUS_OK)
+        snprintf(b->reason, sizeof b->reason, "%s", status_text());
+    b->vendor = cuda_vendor_versions(b->ops);
+    printf("vendor: %s%s\n", b->vendor ? "" : "left out: ", b->vendor ? b->vendor : b->reason);
+}
+
 static status run(struct bench *b, int *failures)
 {
     const struct variants_options *o = &b->options;
@@ -392,6 +456,7 @@ static status run(struct bench *b, int *failures)
     if (o->plan != NULL)
         TRY(cuda_plan_use(b->ops, ""));
     printf("%s, %s\n", b->ops->summary, cuda_build());
+    open_vendor(b);
     TRY(measure_ceiling(b));
     for (int i = 0; i < o->sizes; i++)
         TRY(bench_size(b, o->size[i].width, o->size[i].height, failures));

@@ -12,6 +12,7 @@ const struct variants_options variants_options_default = { .dtype = DTYPE_F16,
                                                            .inner = 10,
                                                            .row_ms = 2000,
                                                            .seconds = 86400,
+                                                           .calls = MOST_CALLS,
                                                            .side = 8192 };
 
 static int parse_precision(const char *value, enum dtype *out)
@@ -69,6 +70,8 @@ static int parse_option(const char *name, const char *value, struct variants_opt
         return parse_count(value, 1000000, &o->row_ms);
     if (strcmp(name, "--seconds") == 0)
         return parse_count(value, 86400, &o->seconds);
+    if (strcmp(name, "--calls") == 0)
+        return parse_count(value, MOST_CALLS, &o->calls);
     if (strcmp(name, "--ceiling") == 0)
         return parse_count(value, 32768, &o->side);
     if (strcmp(name, "--op") == 0)

@@ -4,7 +4,7 @@
 
 #include "host/base/dtype.h"
 
-enum { MOST_RUNS = 1000, MOST_SIZES = 8 };
+enum { MOST_RUNS = 1000, MOST_SIZES = 8, MOST_CALLS = 10000 };
 
 struct variants_options {
     enum dtype dtype;
@@ -14,6 +14,7 @@ struct variants_options {
     int sizes, n;                 /* n: pictures at a time */
     int runs, inner, row_ms;      /* what they may take, about */
     int seconds;                  /* no call is begun later */
+    int calls;                    /* of each network, the first */
     int side;                     /* of the product that is the ceiling */
     const char *op, *json, *plan; /* null: all; none written */
 };

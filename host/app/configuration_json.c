@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/app/text_file.h"
 #include "host/base/statistics.h"
 
 enum { SHAPES_SHOWN = 5 };
@@ -201,6 +202,20 @@ static void add_weights(cJSON *to, const struct measured *m)
     }
 }
 
+/* The lines of a text, each ended, as an array; null: none. */
+static void add_lines(cJSON *to, const char *name, const char *text)
+{
+    cJSON *list = cJSON_AddArrayToObject(to, name);
+    while (text != NULL && *text) {
+        const size_t length = strcspn(text, "\n");
+        char *line = text_keep(text, length);
+        if (line != NULL)
+            cJSON_AddItemToArray(list, cJSON_CreateString(line));
+        free(line);
+        text += length + (text[length] != 0);
+    }
+}
+
 static void add_what(cJSON *to, const struct measured *m)
 {
     const struct configuration *c = m->configuration;
@@ -222,6 +237,8 @@ static void add_what(cJSON *to, const struct measured *m)
     cJSON_AddBoolToObject(to, "synthetic", m->synthetic);
     add_weights(to, m);
     add_text(to, "plan_hash", m->plan_hash);
+    add_text(to, "engine", m->engine);
+    add_lines(to, "engine_left", m->engine_left);
     add_text(to, "error", m->error);
     cJSON *runs = cJSON_AddObjectToObject(to, "runs");
     cJSON_AddNumberToObject(runs, "warmup", m->warmups);

@@ -71,6 +71,8 @@ void measured_free(struct measured *m)
     free(m->device);
     free(m->summary);
     free(m->plan_hash);
+    free(m->engine);
+    free(m->engine_left);
     free(m->reason);
     free(m->error);
     *m = (struct measured){ .configuration = NULL };

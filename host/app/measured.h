@@ -23,6 +23,7 @@ struct measured {
     const struct configuration *configuration;
     char *key;                          /* the same in two files where the same was measured */
     char *device, *summary, *plan_hash; /* plan_hash null: nothing to choose */
+    char *engine, *engine_left;         /* as miku_device() has them */
     const char *precision;              /* a literal of the library */
     int threads;
 

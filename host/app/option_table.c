@@ -91,6 +91,9 @@ const struct option_row option_rows[] = {
       .help = "fp32, bf16, fp16; auto: fp16 on a GPU, fp32 on a CPU" },
     { "threads", .kind = OPTION_INT, .offset = AT(threads), .low = 1, .high = 1024, .value = "N",
       .help = "of the CPU device (the physical cores)" },
+    { "engine", .kind = OPTION_TEXT, .offset = AT(engine), .value = "NAME",
+      .help = "of a GPU: own, the kernels of this program, which need no library; vendor, cuBLASLt "
+              "and cuDNN, opened at run time, to measure against (own)" },
     { "variant", .kind = OPTION_LIST, .offset = AT(variants), .value = "OP=NAME",
       .help = "hold a CUDA operator to one of its variants; may be repeated" },
     { "no-graph", .kind = OPTION_FLAG, .offset = AT(no_graph),

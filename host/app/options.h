@@ -38,7 +38,7 @@ struct options {
         *file; /* of MODE_PROMPTS, MODE_REPLAY, MODE_PARSE ("-": standard input), MODE_FROM */
     const char *files[2]; /* of MODE_COMPARE */
 
-    const char *device, *precision;
+    const char *device, *precision, *engine;
     int threads;
     struct option_list weights;  /* folders, as given */
     struct option_list variants; /* OPERATOR=VARIANT, of the CUDA device */

@@ -319,14 +319,21 @@ static status all_runs(struct runs *r)
     return run_operators(r);
 }
 
-/* The hash of the plan is lent by the device: a copy is kept. */
+static status keep_text(const char *lent, char **out)
+{
+    *out = lent == NULL ? NULL : text_keep(lent, strlen(lent));
+    return lent != NULL && *out == NULL ? no_memory() : STATUS_OK;
+}
+
+/* What the device says of its kernels is lent: copies are kept. */
 static status note_plan(struct runs *r)
 {
-    const char *hash = miku_device(r->miku).plan_hash;
-    if (r->measured == NULL || hash == NULL)
+    const struct miku_device device = miku_device(r->miku);
+    if (r->measured == NULL)
         return STATUS_OK;
-    r->measured->plan_hash = text_keep(hash, strlen(hash));
-    return r->measured->plan_hash == NULL ? no_memory() : STATUS_OK;
+    TRY(keep_text(device.plan_hash, &r->measured->plan_hash));
+    TRY(keep_text(device.engine, &r->measured->engine));
+    return keep_text(device.engine_left, &r->measured->engine_left);
 }
 
 status run_one(struct runs *r)

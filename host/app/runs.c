@@ -36,6 +36,7 @@ status run_open(const struct options *options, const struct weights_set *weights
         .threads = options->threads,
         .weights = (const char *const *)weights->folder,
         .weights_count = weights->count,
+        .engine = options->engine,
         .variants = options->variants.word,
         .variants_count = options->variants.count,
         .no_graph = options->no_graph,

@@ -323,6 +323,10 @@ struct ops {
     const char *summary;   /* "Intel ..., 2 threads, AVX-512, oneDNN 2.6.3" */
     const char *bus_id;    /* "00000000:3B:00.0", the PCI bus id as NVML writes it; null: none */
     const char *plan_hash; /* hex, of the variants that plans chose; null: nothing to choose */
+    /* Whose kernels make the products: "own", "vendor, cuBLASLt 13.1.0, cuDNN 9.19.0"; null:
+     * nothing to choose. And what the vendor's libraries did not take so far, "op key: why" a line;
+     * null: nothing. Its memory may move while planning. */
+    const char *engine, *engine_left;
 
     /* weights: model lifetime */
     status (*weight_create)(struct ops *ops, const struct weight_args *args, struct weight **out);

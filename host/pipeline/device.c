@@ -51,6 +51,15 @@ static int read_cuda(const char *name, int *ordinal)
     return name[5] >= '0' && name[5] <= '9' && *end == 0 && number <= 1000;
 }
 
+/* 1 in *vendor if its libraries are to make the products. */
+static status read_engine(const char *name, int *vendor)
+{
+    *vendor = name != NULL && strcmp(name, "vendor") == 0;
+    if (name == NULL || *vendor || strcmp(name, "own") == 0)
+        return STATUS_OK;
+    return status_fail(STATUS_MISUSE, "engine \"%s\" is not known; own and vendor are", name);
+}
+
 /* ---- CUDA --------------------------------------------------------------------------------- */
 
 #if MIKU_CUDA
@@ -64,32 +73,44 @@ static status force_variant(struct ops *ops, const char *text)
     return cuda_force(ops, op, equals + 1);
 }
 
+static status set_up(const struct miku_options *options, struct ops *ops)
+{
+    int vendor;
+    TRY(read_engine(options->engine, &vendor));
+    if (vendor)
+        TRY(cuda_vendor_open(ops));
+    cuda_vendor_prefer(ops, vendor);
+    cuda_use_graphs(ops, !options->no_graph);
+    for (size_t i = 0; i < options->variants_count; i++)
+        TRY(force_variant(ops, options->variants[i]));
+    return STATUS_OK;
+}
+
 static status open_cuda(const struct miku_options *options, int ordinal, enum dtype *dtype,
                         struct ops **out)
 {
     TRY(read_precision(options->precision, DTYPE_F16, dtype));
     TRY(cuda_open(ordinal, *dtype, out));
-    cuda_use_graphs(*out, !options->no_graph);
-    for (size_t i = 0; i < options->variants_count; i++) {
-        const status forced = force_variant(*out, options->variants[i]);
-        if (forced != STATUS_OK) {
-            (*out)->destroy(*out);
-            *out = NULL;
-            return forced;
-        }
+    const status result = set_up(options, *out);
+    if (result != STATUS_OK) {
+        (*out)->destroy(*out);
+        *out = NULL;
     }
-    return STATUS_OK;
+    return result;
 }
 
-/* The first GPU that can be used, or null. One that cannot is worth a word: there it is. */
+/* The first GPU that can be used, or null. One that cannot is worth a word: there it is. The vendor
+ * engine is a GPU's, so that without it there is nothing to go on with. */
 static status open_first_gpu(const struct miku_options *options, enum dtype *dtype,
                              struct ops **out)
 {
     const int count = cuda_count();
+    int vendor;
+    TRY(read_engine(options->engine, &vendor));
     *out = NULL;
     for (int i = 0; i < count; i++) {
         const status result = open_cuda(options, i, dtype, out);
-        if (result == STATUS_OK || result == STATUS_MISUSE)
+        if (result == STATUS_OK || result == STATUS_MISUSE || vendor)
             return result;
         if (options->log != NULL)
             options->log(options->user, MIKU_LOG_WARNING, status_text());
@@ -117,7 +138,12 @@ static status open_first_gpu(const struct miku_options *options, enum dtype *dty
 
 static status open_cpu(const struct miku_options *options, enum dtype *dtype, struct ops **out)
 {
+    int vendor;
     TRY(read_precision(options->precision, DTYPE_F32, dtype));
+    TRY(read_engine(options->engine, &vendor));
+    if (vendor)
+        return status_fail(STATUS_MISUSE,
+                           "engine vendor: it is a GPU's, and the device is the CPU");
     if (options->variants_count > 0)
         return status_fail(STATUS_MISUSE, "variant \"%s\": the CPU device has no variants",
                            options->variants[0]);

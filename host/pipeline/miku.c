@@ -55,7 +55,9 @@ struct miku_device miku_device(const struct miku *miku)
                                  .precision = miku_precision_name(miku->dtype),
                                  .threads = miku->threads,
                                  .bus_id = miku->ops->bus_id,
-                                 .plan_hash = miku->ops->plan_hash };
+                                 .plan_hash = miku->ops->plan_hash,
+                                 .engine = miku->ops->engine,
+                                 .engine_left = miku->ops->engine_left };
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */

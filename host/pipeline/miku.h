@@ -14,6 +14,7 @@ struct miku {
     int threads;         /* of the CPU device; 0 elsewhere */
     int synthetic;       /* "synthetic" was among the folders */
     size_t memory_limit; /* as given; 0: what the machine has */
+    size_t left_told;    /* bytes of ops->engine_left that the user knows of */
     void (*log)(void *user, enum miku_log level, const char *line);
     void *user;
     struct hash_cache *hashes;

@@ -236,6 +236,22 @@ static status widen_vae(void *user, struct loaded_model *model)
     return STATUS_OK;
 }
 
+/* Calls that the vendor engine left to our own kernels: how many, and one of them. */
+static void tell_left(struct miku *miku)
+{
+    const char *left = miku->ops->engine_left;
+    int count = 0;
+    if (left == NULL || strlen(left) == miku->left_told)
+        return;
+    left += miku->left_told;
+    for (const char *at = left; *at; at++)
+        count += *at == '\n';
+    miku_tell(miku, MIKU_LOG_WARNING, "engine vendor: %d kind%s of call ran on own kernels: %.*s%s",
+              count, count == 1 ? "" : "s", (int)strcspn(left, "\n"), left,
+              count == 1 ? "" : ", ...");
+    miku->left_told += strlen(left);
+}
+
 static status explain_not_finite(struct run *run)
 {
     char *name = loaded_not_finite(run->miku->loaded);
@@ -267,6 +283,7 @@ static status make_pictures(struct run *run)
         run->job.first = first;
         run->job.n = r->count - first < r->batch ? r->count - first : r->batch;
         const status result = job_run(&run->job);
+        tell_left(run->miku);
         TRY(result == STATUS_NOT_FINITE ? explain_not_finite(run) : result);
         run->job.picture_ms += before; /* what led from the request to the first batch */
         before = 0;
