@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <list>
+#include <vector>
 
 #include "host/base/dtype.h"
 
@@ -53,6 +54,29 @@ static inline int enqueue(void *stream, std::function<void()> work)
     kept.push_back(work);
     return vendor_host_enqueue(
         stream, [](void *data) { (*(std::function<void()> *)data)(); }, &kept.back());
+}
+
+/* Elements as floats: what loops read many times. */
+static inline std::vector<float> floats(const void *data, enum dtype type, size_t count)
+{
+    std::vector<float> out(count);
+    dtype_to_f32(data, type, count, out.data());
+    return out;
+}
+
+/* sum of a[i] b[i] in double, in eight sums: whole pictures are made of these. */
+static inline double dot_product(const float *a, const float *b, size_t count)
+{
+    double sum[8] = { 0 }, all = 0;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int j = 0; j < 8; j++)
+            sum[j] += (double)a[i + j] * b[i + j];
+    for (; i < count; i++)
+        all += (double)a[i] * b[i];
+    for (int j = 0; j < 8; j++)
+        all += sum[j];
+    return all;
 }
 
 static inline void store(void *to, enum dtype type, size_t i, double value)

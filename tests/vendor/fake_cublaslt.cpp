@@ -275,33 +275,45 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void *h, void *d, void *a, void *b, vo
     return LT_SUCCESS;
 }
 
+/* A matrix as it lies, from its first element to its last. */
+static std::vector<float> values(const layout &l, const void *data)
+{
+    const enum dtype type = dtype_of(l.type);
+    return floats(data, type, span(l) / dtype_size(type));
+}
+
+/* A row of op(A), as the loop over terms reads it. */
+static void read_row(const problem &p, const float *a, uint64_t row, std::vector<float> &out)
+{
+    for (uint64_t k = 0; k < p.k; k++)
+        out[k] = p.d.transa == LT_OP_T ? a[row * p.l[0].ld + k] : a[k * p.l[0].ld + row];
+}
+
 static void compute(const problem &p, double alpha, const void *a, const void *b, double beta,
                     const void *c, void *to)
 {
-    const enum dtype in = dtype_of(p.l[0].type), out = dtype_of(p.l[3].type);
-    for (int64_t image = 0; image < p.l[3].batch; image++)
-        for (uint64_t column = 0; column < p.n; column++)
-            for (uint64_t row = 0; row < p.m; row++) {
-                double sum = 0;
-                for (uint64_t k = 0; k < p.k; k++) {
-                    const uint64_t at =
-                        p.d.transa == LT_OP_T ? row * p.l[0].ld + k : k * p.l[0].ld + row;
-                    sum += dtype_value(a, in, image * p.l[0].stride + at) *
-                           dtype_value(b, in, image * p.l[1].stride + column * p.l[1].ld + k);
-                }
-                sum *= alpha;
+    const enum dtype out = dtype_of(p.l[3].type);
+    const layout &d = p.l[3];
+    const std::vector<float> all_a = values(p.l[0], a), all_b = values(p.l[1], b);
+    std::vector<float> terms(p.k);
+    for (int64_t image = 0; image < d.batch; image++)
+        for (uint64_t row = 0; row < p.m; row++) {
+            read_row(p, &all_a[image * p.l[0].stride], row, terms);
+            for (uint64_t column = 0; column < p.n; column++) {
+                const float *b_column = &all_b[image * p.l[1].stride + column * p.l[1].ld];
+                double sum = alpha * dot_product(terms.data(), b_column, p.k);
                 if (beta != 0)
                     sum += beta *
                            dtype_value(c, out, image * p.l[2].stride + column * p.l[2].ld + row);
                 if (p.d.bias)
                     sum += dtype_value(p.d.bias, out, row);
-                store(to, out, image * p.l[3].stride + column * p.l[3].ld + row, sum);
+                store(to, out, image * d.stride + column * d.ld + row, sum);
             }
-    for (int64_t image = 0; image < p.l[3].batch; image++)
+        }
+    const size_t size = dtype_size(out);
+    for (int64_t image = 0; image < d.batch; image++)
         for (uint64_t column = 0; column < p.n; column++)
-            vendor_host_wrote((char *)to +
-                                  (image * p.l[3].stride + column * p.l[3].ld) * dtype_size(out),
-                              p.m * dtype_size(out));
+            vendor_host_wrote((char *)to + (image * d.stride + column * d.ld) * size, p.m * size);
 }
 
 /* Pointers: of device memory, as aligned as the algorithm was told, and apart. */

@@ -307,20 +307,18 @@ static int check_run(void *h, const problem &p, int algo, const run &r)
     return DNN_SUCCESS;
 }
 
-static double dot(const problem &p, const run &r, int n, int oy, int ox, int k)
+static double sum_of(const problem &p, const float *x_data, const float *filter, int n, int oy,
+                     int ox, int k)
 {
-    const enum dtype type = dtype_of(p.x.type);
     double sum = 0;
     for (int ky = 0; ky < p.f.h; ky++)
         for (int kx = 0; kx < p.f.w; kx++) {
             const int y = oy * p.c.stride_h - p.c.pad_h + ky;
             const int x = ox * p.c.stride_w - p.c.pad_w + kx;
-            if (y < 0 || y >= p.x.h || x < 0 || x >= p.x.w)
-                continue;
-            const size_t from = (((size_t)n * p.x.h + y) * p.x.w + x) * p.x.c;
-            const size_t weight = (((size_t)k * p.f.h + ky) * p.f.w + kx) * p.f.c;
-            for (int c = 0; c < p.f.c; c++)
-                sum += dtype_value(r.x, type, from + c) * dtype_value(r.filter, type, weight + c);
+            if (y >= 0 && y < p.x.h && x >= 0 && x < p.x.w)
+                sum += dot_product(x_data + (((size_t)n * p.x.h + y) * p.x.w + x) * p.x.c,
+                                   filter + (((size_t)k * p.f.h + ky) * p.f.w + kx) * p.f.c,
+                                   (size_t)p.f.c);
         }
     return sum;
 }
@@ -328,12 +326,14 @@ static double dot(const problem &p, const run &r, int n, int oy, int ox, int k)
 static void compute(const problem &p, const run &r)
 {
     const enum dtype type = dtype_of(p.x.type);
+    const std::vector<float> x_data = floats(r.x, type, (size_t)p.x.n * p.x.c * p.x.h * p.x.w);
+    const std::vector<float> filter = floats(r.filter, type, (size_t)p.f.k * p.f.c * p.f.h * p.f.w);
     size_t i = 0;
     for (int n = 0; n < p.y.n; n++)
         for (int y = 0; y < p.y.h; y++)
             for (int x = 0; x < p.y.w; x++)
                 for (int k = 0; k < p.y.c; k++, i++) {
-                    double v = r.alpha * dot(p, r, n, y, x, k);
+                    double v = r.alpha * sum_of(p, x_data.data(), filter.data(), n, y, x, k);
                     if (r.bias)
                         v += dtype_value(r.bias, type, k);
                     if (r.alpha_z != 0)
