@@ -263,7 +263,7 @@ EXPORT int cudnnGetConvolutionForwardAlgorithm_v7(void *h, void *x, void *f, voi
     const dnn_found offers[] = {
         { GEMM, 0, 1, (size_t)1 << 40, 1, DNN_TENSOR_OP_MATH, { 0 } },
         { WINOGRAD, DNN_NOT_SUPPORTED, -1, 0, 1, DNN_FMA_MATH, { 0 } },
-        { IMPLICIT_GEMM, 0, 2, 0, 1, DNN_TENSOR_OP_MATH_CONVERSION, { 0 } },
+        { GEMM, 0, 2, 0, 1, DNN_TENSOR_OP_MATH_CONVERSION, { 0 } },
         { DNN_ALGO_IMPLICIT_PRECOMP_GEMM, 0, 3, work_of(p, 1), 1, math_of(p), { 0 } },
         { IMPLICIT_GEMM, 0, 4, 0, 1, math_of(p), { 0 } },
     };
