@@ -4,7 +4,7 @@ set(product_kernels cuda/gemm.cu cuda/gemm_hopper.cu cuda/product_plain.cu cuda/
 miku_kernel_test(conv2d KERNELS cuda/conv2d.cu cuda/gemm_window.cu ${product_kernels}
     SOURCES tests/cuda_layer.cpp)
 miku_kernel_test(linear KERNELS cuda/linear.cu ${product_kernels} SOURCES tests/cuda_layer.cpp)
-if(MIKU_EMULATED) # their "vendor" rows, on stand-ins for the libraries
+if(MIKU_EMULATED_KERNELS) # their "vendor" rows, on stand-ins for the libraries
     foreach(op conv2d linear)
         foreach(kind fast checked)
             miku_sees_fakes(emulator_${op}_${kind})

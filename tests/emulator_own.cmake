@@ -1,5 +1,5 @@
 # The emulator's own tests.
-if(NOT MIKU_EMULATED)
+if(NOT MIKU_EMULATED_KERNELS)
     return()
 endif()
 

@@ -1,5 +1,5 @@
 miku_test(test_compat ROOMS base)
-miku_test(test_tokenizer ROOMS base prompt LIBS PkgConfig::ZLIB)
+miku_test(test_tokenizer ROOMS base prompt LIBS PkgConfig::ZLIB Threads::Threads LABELS threads)
 miku_test(test_prompt ROOMS base prompt LIBS PkgConfig::ZLIB PkgConfig::CJSON)
 miku_test(test_prompt_hostile ROOMS base prompt)
 miku_test(test_infotext ROOMS base prompt LIBS PkgConfig::CJSON)

@@ -45,7 +45,7 @@ void emu_watch_faults(worker *w)
 {
     w->fault_stack = (unsigned char *)malloc(FAULT_STACK);
     stack_t alt = {};
-    alt.ss_sp = malloc(FAULT_STACK);
+    alt.ss_sp = w->signal_stack = (unsigned char *)malloc(FAULT_STACK);
     alt.ss_size = FAULT_STACK;
     sigaltstack(&alt, nullptr);
     struct sigaction act = {};

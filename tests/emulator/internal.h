@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/emulator/emulator.h"
+#include "tests/emulator/fibers.h"
 #include "tests/emulator/include/cuda.h"
 #include "tests/emulator/include/cuda_runtime.h"
 
@@ -60,6 +61,7 @@ struct warp;
 
 struct thread {
     void *sp; /* of its coroutine, while it waits */
+    fiber own;
     emu_place place;
     int tid, lane; /* in its block; in its warp */
     int id;        /* in its cluster: index of its clock */
@@ -169,7 +171,8 @@ struct block {     /* one that is running */
 struct worker { /* one OS thread; runs one cluster at a time */
     launch *grid;
     void *main_sp;
-    unsigned char *stacks, *fault_stack;
+    fiber main;
+    unsigned char *stacks, *fault_stack, *signal_stack;
     int stack_count;
     std::vector<thread> threads;
     std::vector<block *> blocks;

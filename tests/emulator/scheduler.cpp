@@ -40,16 +40,27 @@ static inline void go_on_with(thread *to)
 {
     worker *w = emu_worker;
     thread *from = emu_now;
+    fiber *own = from ? &from->own : &w->main;
     emu_now = to;
     emu_here = to ? &to->place : nullptr;
+    fiber_leave(own, to ? &to->own : &w->main);
     emu_switch(from ? &from->sp : &w->main_sp, to ? to->sp : w->main_sp);
+    fiber_arrive(own);
 }
 
-void emu_leave(void)
+/* The same, and this thread is no more. */
+[[noreturn]] static void end_with(thread *to)
 {
-    go_on_with(nullptr);
+    worker *w = emu_worker;
+    void *nowhere;
+    emu_now = to;
+    emu_here = to ? &to->place : nullptr;
+    fiber_leave(nullptr, to ? &to->own : &w->main);
+    emu_switch(&nowhere, to ? to->sp : w->main_sp);
     abort();
 }
+
+void emu_leave(void) { end_with(nullptr); }
 
 /* ---- order ------------------------------------------------------------------------------ */
 
@@ -159,8 +170,11 @@ int emu_lane(void) { return emu_now->lane; }
 
 /* ---- the life of a thread --------------------------------------------------------------- */
 
+enum { LAST_FRAMES = 24 * 1024 }; /* of a stack: where the tops lie, and thread_main()'s own frame */
+
 static void thread_main(void)
 {
+    fiber_arrive(nullptr);
     emu_worker->grid->body.call(emu_worker->grid->body.closure.get());
     worker *w = emu_worker;
     thread *t = emu_now;
@@ -175,14 +189,16 @@ static void thread_main(void)
     thread *next = pick(w, t->warp, t->lane);
     if (!next && w->alive)
         emu_fail_deadlock(w);
-    go_on_with(next);
-    abort();
+    end_with(next);
 }
 
 static void *fresh_stack(worker *w, int id)
 {
+    unsigned char *stack = w->stacks + (size_t)id * STACK_BYTES;
+    fiber_forget(stack + STACK_BYTES - LAST_FRAMES, LAST_FRAMES);
+    w->threads[(size_t)id].own = { nullptr, stack, STACK_BYTES };
     /* Tops differ by an odd number of cache lines, so that 32 lanes do not share 8 ways of L1. */
-    unsigned char *top = w->stacks + (size_t)(id + 1) * STACK_BYTES - id % 32 * 9 * 64;
+    unsigned char *top = stack + STACK_BYTES - id % 32 * 9 * 64;
     void **sp = (void **)((uintptr_t)top & ~(uintptr_t)63);
     *--sp = nullptr;             /* where thread_main would return to; keeps 16-byte alignment */
     *--sp = (void *)thread_main; /* popped by the first switch */
@@ -311,6 +327,8 @@ void emu_run_cluster(worker *w, unsigned index)
     if (emu_checking)
         emu_check_cluster_begins(w);
     go_on_with(pick(w, nullptr, 0));
+    if (w->grid->failed) /* they may have been left anywhere */
+        fiber_forget(w->stacks, (size_t)w->stack_count * STACK_BYTES);
     for (int i = 0; emu_set.count_banks && i < w->block_count; i++)
         emu_bank_block_ends(w->blocks[(size_t)i]);
 }

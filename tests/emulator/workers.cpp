@@ -39,6 +39,7 @@ static void take_part(launch *g)
 {
     if (!emu_worker) {
         emu_worker = new worker(); /* one per OS thread, kept */
+        emu_worker->main = fiber_here();
         emu_watch_faults(emu_worker);
     }
     worker *w = emu_worker;
