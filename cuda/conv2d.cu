@@ -13,18 +13,15 @@
  *                     f16 and bf16, tensor cores: cuda/gemm.cu, in tiles of pixels by outputs
  *            window 64x64, 128x64, 128x128
  *                     3x3 of stride 1: cuda/gemm_window.cu copies a pixel once for all its taps
- *            mma      the tile of cuda/gemm.cu that cuda/tiles.h picks; all of them give the same
- * bytes window   the tile of cuda/gemm_window.cu likewise, for images that 128 pixels fit wgmma
- * sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
+ *            mma      the tile of cuda/gemm.cu that cuda/tiles.h picks; all tiles give the same bytes
+ *            window   the tile of cuda/gemm_window.cu likewise, for images that 128 pixels fit
+ *            wgmma    sm_90a: cuda/gemm_hopper.cu; sums in an order of its own
  *            vendor   cuDNN, or cuBLASLt for 1x1: cuda/vendor.cuh
  */
 #include <limits.h>
 #include <stdio.h>
 
-#include "cuda/device.cuh"
-#include "cuda/gemm.cuh"
-#include "cuda/gemm_hopper.cuh"
-#include "cuda/vendor.cuh"
+#include "cuda/product_variants.cuh"
 
 product product_of(const conv2d_args *a, const cuda_call *call)
 {
@@ -111,47 +108,11 @@ status check(const conv2d_args *a)
 
 /* ---- variants -------------------------------------------------------------------------- */
 
-int takes_all(const conv2d_args *) { return 1; }
-
-status launch_plain(const conv2d_args *a, const cuda_call *call)
-{
-    return product_plain(product_of(a, call), call->stream);
-}
-
-int takes_f32(const conv2d_args *a) { return a->dtype == DTYPE_F32; }
-
-status launch_tiled(const conv2d_args *a, const cuda_call *call)
-{
-    return product_tiled(product_of(a, call), call->stream);
-}
-
-/* Kernels count the weight's elements by ints. */
-int takes_16_bit(const conv2d_args *a)
-{
-    return a->dtype != DTYPE_F32 && a->weight->rows <= INT_MAX / a->weight->k;
-}
-
-int takes_few(const conv2d_args *a)
-{
-    return takes_16_bit(a) && product_of(a, NULL).columns <= tile_of(TILE_128X16).n;
-}
-
-size_t work_bytes(const conv2d_args *a) { return gemm_work_bytes(product_of(a, NULL)); }
-
-template <enum tile_name TILE> status launch_tile(const conv2d_args *a, const cuda_call *call)
-{
-    return gemm_launch(product_of(a, call), TILE, call->stream);
-}
-
-status launch_mma(const conv2d_args *a, const cuda_call *call)
-{
-    const product p = product_of(a, call);
-    return gemm_launch(p, gemm_tile(p, call->sm_count), call->stream);
-}
+using common = product_variants<conv2d_args>;
 
 int takes_window(const conv2d_args *a)
 {
-    return takes_16_bit(a) && window_takes(product_of(a, NULL));
+    return common::takes_16_bit(a) && window_takes(product_of(a, NULL));
 }
 
 int takes_window_well(const conv2d_args *a)
@@ -170,39 +131,20 @@ status launch_window_pick(const conv2d_args *a, const cuda_call *call)
     return window_launch(p, window_tile(p, call->sm_count), call->stream);
 }
 
-int takes_wgmma(const conv2d_args *a) { return gemm_hopper_takes(product_of(a, NULL)); }
-
-status launch_wgmma(const conv2d_args *a, const cuda_call *call)
-{
-    return gemm_hopper_launch(product_of(a, call), call->stream);
-}
-
-int takes_vendor(const conv2d_args *a) { return vendor_takes(a->weight, product_of(a, NULL)); }
-
-size_t vendor_bytes(const conv2d_args *a)
-{
-    return vendor_work_bytes(a->weight, product_of(a, NULL));
-}
-
-status launch_vendor(const conv2d_args *a, const cuda_call *call)
-{
-    return vendor_launch(a->weight, product_of(a, call), call);
-}
-
 const cuda_variant<conv2d_args> variants[] = {
-    { "plain", 80, takes_all, NULL, launch_plain },
-    { "tiled", 80, takes_f32, NULL, launch_tiled },
-    { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
-    { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
-    { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
-    { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
-    { "window 64x64", 80, takes_window, work_bytes, launch_window<TILE_64X64> },
-    { "window 128x64", 80, takes_window, work_bytes, launch_window<TILE_128X64> },
-    { "window 128x128", 80, takes_window, work_bytes, launch_window<TILE_128X128> },
-    { "mma", 80, takes_16_bit, work_bytes, launch_mma },
-    { "window", 80, takes_window_well, work_bytes, launch_window_pick },
-    { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
-    { "vendor", CUDA_VENDOR, takes_vendor, vendor_bytes, launch_vendor },
+    { "plain", 80, common::takes_all, NULL, common::plain },
+    { "tiled", 80, common::takes_f32, NULL, common::tiled },
+    { "128x16", 80, common::takes_few, common::work_bytes, common::tile<TILE_128X16> },
+    { "64x64", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_64X64> },
+    { "128x64", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_128X64> },
+    { "128x128", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_128X128> },
+    { "window 64x64", 80, takes_window, common::work_bytes, launch_window<TILE_64X64> },
+    { "window 128x64", 80, takes_window, common::work_bytes, launch_window<TILE_128X64> },
+    { "window 128x128", 80, takes_window, common::work_bytes, launch_window<TILE_128X128> },
+    { "mma", 80, common::takes_16_bit, common::work_bytes, common::mma },
+    { "window", 80, takes_window_well, common::work_bytes, launch_window_pick },
+    { "wgmma", 90, common::takes_wgmma, common::work_bytes, common::wgmma },
+    { "vendor", CUDA_VENDOR, common::takes_vendor, common::vendor_bytes, common::vendor },
 };
 
 } // namespace

@@ -17,10 +17,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "cuda/device.cuh"
-#include "cuda/gemm.cuh"
-#include "cuda/gemm_hopper.cuh"
-#include "cuda/vendor.cuh"
+#include "cuda/product_variants.cuh"
 
 product product_of(const linear_args *a, const cuda_call *call)
 {
@@ -84,73 +81,18 @@ status check(const linear_args *a)
 
 /* ---- variants -------------------------------------------------------------------------- */
 
-int takes_all(const linear_args *) { return 1; }
-
-status launch_plain(const linear_args *a, const cuda_call *call)
-{
-    return product_plain(product_of(a, call), call->stream);
-}
-
-int takes_f32(const linear_args *a) { return a->dtype == DTYPE_F32; }
-
-status launch_tiled(const linear_args *a, const cuda_call *call)
-{
-    return product_tiled(product_of(a, call), call->stream);
-}
-
-/* Kernels count the weight's elements by ints. */
-int takes_16_bit(const linear_args *a)
-{
-    return a->dtype != DTYPE_F32 && a->weight->rows <= INT_MAX / a->weight->k;
-}
-
-int takes_few(const linear_args *a)
-{
-    return takes_16_bit(a) && product_of(a, NULL).columns <= tile_of(TILE_128X16).n;
-}
-
-size_t work_bytes(const linear_args *a) { return gemm_work_bytes(product_of(a, NULL)); }
-
-template <enum tile_name TILE> status launch_tile(const linear_args *a, const cuda_call *call)
-{
-    return gemm_launch(product_of(a, call), TILE, call->stream);
-}
-
-status launch_mma(const linear_args *a, const cuda_call *call)
-{
-    const product p = product_of(a, call);
-    return gemm_launch(p, gemm_tile(p, call->sm_count), call->stream);
-}
-
-int takes_wgmma(const linear_args *a) { return gemm_hopper_takes(product_of(a, NULL)); }
-
-status launch_wgmma(const linear_args *a, const cuda_call *call)
-{
-    return gemm_hopper_launch(product_of(a, call), call->stream);
-}
-
-int takes_vendor(const linear_args *a) { return vendor_takes(a->weight, product_of(a, NULL)); }
-
-size_t vendor_bytes(const linear_args *a)
-{
-    return vendor_work_bytes(a->weight, product_of(a, NULL));
-}
-
-status launch_vendor(const linear_args *a, const cuda_call *call)
-{
-    return vendor_launch(a->weight, product_of(a, call), call);
-}
+using common = product_variants<linear_args>;
 
 const cuda_variant<linear_args> variants[] = {
-    { "plain", 80, takes_all, NULL, launch_plain },
-    { "tiled", 80, takes_f32, NULL, launch_tiled },
-    { "128x16", 80, takes_few, work_bytes, launch_tile<TILE_128X16> },
-    { "64x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_64X64> },
-    { "128x64", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X64> },
-    { "128x128", 80, takes_16_bit, work_bytes, launch_tile<TILE_128X128> },
-    { "mma", 80, takes_16_bit, work_bytes, launch_mma },
-    { "wgmma", 90, takes_wgmma, work_bytes, launch_wgmma },
-    { "vendor", CUDA_VENDOR, takes_vendor, vendor_bytes, launch_vendor },
+    { "plain", 80, common::takes_all, NULL, common::plain },
+    { "tiled", 80, common::takes_f32, NULL, common::tiled },
+    { "128x16", 80, common::takes_few, common::work_bytes, common::tile<TILE_128X16> },
+    { "64x64", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_64X64> },
+    { "128x64", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_128X64> },
+    { "128x128", 80, common::takes_16_bit, common::work_bytes, common::tile<TILE_128X128> },
+    { "mma", 80, common::takes_16_bit, common::work_bytes, common::mma },
+    { "wgmma", 90, common::takes_wgmma, common::work_bytes, common::wgmma },
+    { "vendor", CUDA_VENDOR, common::takes_vendor, common::vendor_bytes, common::vendor },
 };
 
 } // namespace
