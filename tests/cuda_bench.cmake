@@ -3,7 +3,7 @@ miku_test(test_fastest ROOMS base SOURCES ${PROJECT_SOURCE_DIR}/bench/variants/f
     LIBS PkgConfig::CJSON)
 
 # The benchmark of variants: that it works, not how fast, on emulated kernels.
-if(NOT MIKU_EMULATED)
+if(NOT MIKU_EMULATED_KERNELS)
     return()
 endif()
 foreach(source bench_variants fastest variants_options)
@@ -18,7 +18,7 @@ add_test(NAME emulator_bench_variants COMMAND emulator_bench_variants --op layer
 set_tests_properties(emulator_bench_variants PROPERTIES LABELS emulator TIMEOUT 300)
 
 # tools/gpu-check, every step of it.
-if(TARGET emulated_pipeline AND MIKU_EMULATED_KERNELS)
+if(TARGET emulated_pipeline)
     add_test(NAME gpu_check_rehearsal
         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/gpu-check/rehearse ${CMAKE_BINARY_DIR})
     set_tests_properties(gpu_check_rehearsal PROPERTIES LABELS emulator TIMEOUT 300

@@ -123,20 +123,27 @@ function(miku_emulated_program name)
     set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
 endfunction()
 
-if(TARGET emulated_pipeline)
+if(TARGET emulated_pipeline AND MIKU_EMULATED_KERNELS)
     miku_emulated_program(emulator_pipeline ${PROJECT_SOURCE_DIR}/tests/test_cuda_pipeline.c
         ${PROJECT_SOURCE_DIR}/tests/weights_fixture.c)
     add_test(NAME emulator_pipeline COMMAND emulator_pipeline)
-    set_tests_properties(emulator_pipeline PROPERTIES LABELS "emulator;no_sanitizer" TIMEOUT 900)
+    set_tests_properties(emulator_pipeline PROPERTIES LABELS emulator TIMEOUT 900)
 endif()
 
 # The program too.
 if(TARGET emulated_pipeline)
     miku_emulated_program(emulated_mikubench ${PROJECT_SOURCE_DIR}/host/app/main.c)
     target_link_libraries(emulated_mikubench PRIVATE miku_app)
-    add_test(NAME emulator_cli
-        COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/cli_cuda $<TARGET_FILE:emulated_mikubench>)
-    set_tests_properties(emulator_cli PROPERTIES LABELS emulator TIMEOUT 300
+    if(MIKU_EMULATED_KERNELS)
+        add_test(NAME emulator_cli
+            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/cli_cuda $<TARGET_FILE:emulated_mikubench>)
+        set(program_test emulator_cli)
+    else() # a sanitizer looks at one picture
+        add_test(NAME emulator_picture COMMAND emulated_mikubench --case 4 --steps 1 --size 64x64
+            --device cuda --out emulator_picture)
+        set(program_test emulator_picture)
+    endif()
+    set_tests_properties(${program_test} PROPERTIES LABELS emulator TIMEOUT 300
         ENVIRONMENT OMP_WAIT_POLICY=passive)
 endif()
 

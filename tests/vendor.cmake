@@ -1,5 +1,5 @@
 # The vendor engine: on stand-ins for its libraries, and held to NVIDIA's own where they are.
-if(NOT MIKU_EMULATED)
+if(NOT MIKU_EMULATED_KERNELS)
     return()
 endif()
 
