@@ -1,5 +1,5 @@
-/* tests/emulator/fibers.h - what the address sanitizer has to be told of coroutines. In other builds
- * nothing. */
+/* tests/emulator/fibers.h - what the address sanitizer has to be told of coroutines. In other
+ * builds nothing. */
 #ifndef EMULATOR_FIBERS_H
 #define EMULATOR_FIBERS_H
 
