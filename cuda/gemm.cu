@@ -10,7 +10,6 @@
  *            j ^ (r/2 & 3), so the 8 rows that an ldmatrix reads fall into 8 different bank groups.
  *            What lies outside the image, the channels or the weight arrives as zeros.
  * Roofline   Operand traffic from L2: a 128 x 128 tile makes 64 flop per byte copied, 128 x 64
- * makes
  *            43. 3x3, 96x64, 320 -> 320, n = 2 in 128 x 64 tiles: 531 MB of copies for 22.6 GFLOP.
  * Variants   64x64, 128x64 (4 warps), 128x128 (8 warps): 32, 48 and 64 KB of shared memory; each
  *            for f16 and bf16. 128x16: at most 16 outputs, the last convolution of each network
@@ -18,6 +17,7 @@
  *            element a load; the first convolution of each network.
  */
 #include "cuda/gemm_tile.cuh"
+#include "cuda/group_norm_stats.cuh"
 #include "cuda/launch.cuh"
 
 namespace
@@ -235,7 +235,9 @@ enum tile_name gemm_tile(const product &p, int sm_count)
 status gemm_complete(const product &p, cudaStream_t stream)
 {
     if (p.splits == 1)
-        return p.stats && p.taps == 4 ? product_stats(p, stream) : STATUS_OK;
+        return p.stats && p.taps == 4 ? group_norm_stats(p.y, p.dtype, p.n, p.h_out * p.w_out,
+                                                         p.c_out, p.stats, stream)
+                                      : STATUS_OK;
     const size_t blocks =
         (size_t)p.n * tiles_of(p.h_out * p.w_out) * (size_t)((p.columns + REDUCE_N - 1) / REDUCE_N);
     return gpu_launch_after(
