@@ -1,24 +1,27 @@
 /* cuda/attention_hopper.cu - flash attention by wgmma (sm_90a) for the network's heads.
  *
  * Algorithm  One warp produces: it asks for boxes of KEYS keys and values, STAGES tiles ahead.
- * GROUPS warpgroups consume, 64 queries each: while the exponentials of one tile are made, the
- *            values of the tile before it are multiplied. Weights stay in registers as the left
- *            operand of that product. Full and empty barriers lie between. Where all keys fit one
- *            tile nobody produces: thread 0 asks for everything, and all wait for it.
- * Layout     A row of d lies in ceil(d / 64) boxes' rows of 64 = 128 bytes in the 128-byte swizzle;
- *            bulk copies fill the rest with out-of-bounds zeros, at no cost in traffic. q k^T runs
- *            over d in steps of 16 (40: 48 of it), p v has n = d.
+ *            GROUPS warpgroups consume, 64 queries each: while the exponentials of one tile are
+ *            made, the values of the tile before it are multiplied. Weights stay in registers as
+ *            the left operand of that product. Full and empty barriers lie between. Where all
+ *            keys fit one tile nobody produces: thread 0 asks for everything, all wait for it.
+ * Layout     A row of d lies in ceil(d / 64) boxes' rows of 64 = 128 bytes in the 128-byte
+ *            swizzle; bulk copies fill the rest with out-of-bounds zeros, at no cost in traffic.
+ *            q k^T runs over d in steps of 16 (40: 48 of it), p v has n = d.
  * Masks      Keys behind the last arrive as zeros. Those that key_len hides may be NaN: their
- * scores are replaced, and their values are overwritten with zeros before they are multiplied. Sums
- * A row's keys in tiles of KEYS in ascending order, which d and s_kv alone determine. Tilings    d
- * keys  stages  queries   shared memory 40    128     3     192, 128    120 KB 64    128     3 192,
- * 128    120 KB 80     96     3     192, 128    192 KB 160    96     2     128, 64     192 KB up to
- * 80 keys and d = 40, 64, 80: 80 keys, one stage, 128 queries, 36 to 72 KB Roofline   2x8 heads of
- * 40, 96x64: 604 M exponentials, 155 us at 3.9e12/s; q k^T over 48 and p v over 40, 106 GFLOP, 134
- * us at 790 TFLOP/s, overlapped. d = 80, 48x32: 38 M exponentials, 10 us; 12 GFLOP, 15 us.
+ *            scores are replaced, and their values cleared before they are multiplied.
+ * Sums       A row's keys in tiles of KEYS in ascending order, as d and s_kv alone determine.
+ * Tilings    d     keys  stages  queries   shared memory
+ *            40    128     3     192, 128    120, 112 KB
+ *            64    128     3     192, 128    120, 112 KB
+ *            80     96     3     192, 128    192, 176 KB
+ *            160    96     2     128, 64     192, 168 KB
+ *            up to 80 keys and d = 40, 64, 80: 80 keys, one stage, 128 queries, 36 to 72 KB
+ * Roofline   2x8 heads of 40, 96x64: 604 M exponentials, 155 us at 3.9e12/s; q k^T over 48 and
+ *            p v over 40, 106 GFLOP, 134 us at 790 TFLOP/s, overlapped. d = 80, 48x32: 38 M
+ *            exponentials, 10 us; 12 GFLOP, 15 us.
  */
 #include <assert.h>
-#include <limits.h>
 #include <math.h>
 
 #include "cuda/attention.cuh"
@@ -32,7 +35,8 @@ enum {
     ROW = 64,             /* elements of a row in a box: the swizzle's width */
     SWIZZLE = 128,
     EIGHT_ROWS = 8 * SWIZZLE,
-    ALL_CONSUMERS = 1 /* the named barrier that they alone meet at */
+    ALL_CONSUMERS = 1,   /* the named barrier that they alone meet at */
+    MANY_PARTS = 1 << 20 /* of all contexts: the call does not say how many the step table names */
 };
 
 template <int D_, int KEYS_, int GROUPS_, int STAGES_> struct hopper_tiling {
@@ -347,7 +351,7 @@ template <class T, class S> static status launch(const attention_args *a, const 
 {
     assert(S::KEYS == hopper_keys(S::D, a->s_kv)); /* which bench/roofline goes by */
     const attention_call p = { *a, call->steps, call->step };
-    const int parts = a->kv_context_stride > 0 ? INT_MAX : a->n_kv; /* of contexts yet to come */
+    const int parts = a->kv_context_stride > 0 ? MANY_PARTS : a->n_kv;
     hopper_maps m;
     TRY(map_rows(a, a->q, a->q_stride, a->s_q, a->n_q, RUN, &m.q));
     TRY(map_rows(a, a->k, a->kv_stride, a->s_kv, parts, S::KEYS, &m.k));

@@ -9,13 +9,14 @@
  *            added up across lanes once, at the end.
  * Sums       A row's keys are taken in tiles of KEYS in ascending order, whatever WARPS and M are.
  * Widths     q k^T runs over d in steps of 16 and one of 8 (40 = 16 + 16 + 8), p v over d in
- * columns of 8: nothing is padded when 8 divides d. Otherwise rows are filled up with zeros as they
- * are copied, an element at a time (EXACT 0). Layout     Rows of shared memory are an odd number of
- * 16-byte runs apart: eight rows at one column, as ldmatrix reads them, lie in eight different
- * groups of banks. 5 runs of d = 40 are odd as they are. Masks      Keys behind the last arrive as
- * zeros, scores of those that a query may not see become -infinity; only tiles that reach beyond
- * some query's last key are looked at. Numerics   p is rounded to the storage type for the second
- * product, its sum is taken before.
+ *            columns of 8: nothing is padded when 8 divides d. Otherwise rows are filled up with
+ *            zeros as they are copied, an element at a time (EXACT 0).
+ * Layout     Rows of shared memory are an odd number of 16-byte runs apart: eight rows at one
+ *            column, as ldmatrix reads them, lie in eight different groups of banks. 5 runs of
+ *            d = 40 are odd as they are.
+ * Masks      Keys behind the last arrive as zeros, scores of those that a query may not see
+ *            become -infinity; only tiles that reach beyond some query's last key are looked at.
+ * Numerics   p is rounded to the storage type for the second product, its sum is taken before.
  */
 #ifndef CUDA_ATTENTION_MMA_CUH
 #define CUDA_ATTENTION_MMA_CUH

@@ -1,14 +1,15 @@
 /* cuda/attention_wide.cu - flash attention for the decoder's one head of 512.
  *
  * Algorithm  A row of 512 fits neither a thread's registers nor, 64 keys at a time, a block's
- * shared memory. 64 queries stay there (64 KB); keys and values stream by in slices of 8 KB. Eight
- * warps share a tile of 64 x 64 scores (16 x 32 each, over 8 slices of 64 channels), hand the
- * weights on through shared memory, and share the output by channels: 64 queries x 64 channels a
- * warp (over 8 slices of 16 keys x 256 channels). Layout     All rows in shared memory are powers
- * of 2 long, so their 16-byte runs are permuted: run r of row i lies at r ^ i % 8. Three slices are
- * in flight. 98 KB a block. Roofline   96x64: 77 GFLOP, 98 us at 790 TFLOP/s. 96 blocks are 0.73 of
- * 132 multiprocessors, and each reads 1 KB of shared memory for 1.4 (scores) or 4 (output) products
- * of 16x8x16.
+ *            shared memory. 64 queries stay there (64 KB); keys and values stream by in slices of
+ *            8 KB. Eight warps share a tile of 64 x 64 scores (16 x 32 each, over 8 slices of 64
+ *            channels), hand the weights on through shared memory, and share the output by
+ *            channels: 64 queries x 64 channels a warp (over 8 slices of 16 keys x 256 channels).
+ * Layout     All rows in shared memory are powers of 2 long, so their 16-byte runs are permuted:
+ *            run r of row i lies at r ^ i % 8. Three slices are in flight. 98 KB a block.
+ * Roofline   96x64: 77 GFLOP, 98 us at 790 TFLOP/s. 96 blocks are 0.73 of 132 multiprocessors,
+ *            and each reads 1 KB of shared memory for 1.4 (scores) or 4 (output) products of
+ *            16x8x16.
  */
 #include <math.h>
 

@@ -1,19 +1,21 @@
 /* cuda/gemm_window.cu - 3x3 convolutions by mma.sync on a window of pixels that all taps share.
  *
- * Algorithm  As gemm.cu, but K goes by 32 channels, and for each of these by tap. The pixels that
- *            the 9 taps of a tile see are copied once for 32 channels (two windows: the next one
- *            arrives while this one is read), and a tap reads them shifted: ldmatrix takes a row
- *            address from each lane, so a shift is free, and lanes whose pixel lies left or right
- *            of the image read zeros, of the bank group that their pixel would have had.
- * Layout     The 128 pixels of a tile follow one another. With w the width, their neighbours above
- * and below are those w before and behind, so a window is 3 runs of 130 pixels, the runs `pitch`
- * rows apart in shared memory: 130, or w in narrower images, where they overlap. Pixel m + (dy w) +
- * dx is row (dy + 1) pitch + m + dx + 1. A row is 32 channels, chunks swizzled as in gemm.cu: any 8
- * rows in sequence fall into 8 different bank groups. Roofline   Copies from L2 for 32 channels of
- * 9 taps, 128 x 64: 258 rows of pixels (w = 64) and 576 of weights, 53 KB, for 4.7 MFLOP: 88 flop
- * per byte, where gemm.cu has 43. 3x3, 96x64, 320 -> 320, n = 2: 258 MB for 22.6 GFLOP. Variants
- * 128x64 (4 warps), 128x128 (8 warps), each for images up to 64 wide (258 rows of window, 45 and 58
- * KB of shared memory) and for all (390 rows, 62 and 75 KB).
+ * Algorithm  As gemm.cu, but K goes by 32 channels, and for each of these by tap. The pixels
+ *            that the 9 taps of a tile see are copied once for 32 channels (two windows: the next
+ *            one arrives while this one is read), and a tap reads them shifted: ldmatrix takes a
+ *            row address from each lane, so a shift is free, and lanes whose pixel lies left or
+ *            right of the image read zeros, of the bank group that their pixel would have had.
+ * Layout     The 128 pixels of a tile follow one another. With w the width, their neighbours
+ *            above and below are those w before and behind, so a window is 3 runs of 130 pixels,
+ *            the runs `pitch` rows apart in shared memory: 130, or w in narrower images, where
+ *            they overlap. Pixel m + (dy w) + dx is row (dy + 1) pitch + m + dx + 1. A row is 32
+ *            channels, chunks swizzled as in gemm.cu: any 8 rows in sequence fall into 8
+ *            different bank groups.
+ * Roofline   Copies from L2 for 32 channels of 9 taps, 128 x 64: 258 rows of pixels (w = 64) and
+ *            576 of weights, 53 KB, for 4.7 MFLOP: 88 flop per byte, where gemm.cu has 43.
+ *            3x3, 96x64, 320 -> 320, n = 2: 258 MB for 22.6 GFLOP.
+ * Variants   128x64 (4 warps), 128x128 (8 warps), each for images up to 64 wide (258 rows of
+ *            window, 45 and 58 KB of shared memory) and for all (390 rows, 62 and 75 KB).
  */
 #include "cuda/gemm_tile.cuh"
 #include "cuda/launch.cuh"
