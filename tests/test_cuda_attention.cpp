@@ -43,7 +43,7 @@ static const struct shape shapes[] = {
     { 1, 1, 1, 1, 80, 50, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention, heads of 80" },
     { 1, 1, 1, 1, 160, 20, 77, PACKED_KV, 0, 1, 0, 0, "cross-attention, heads of 160" },
     { 1, 1, 1, 2, 64, 77, 77, PACKED_QKV, 1, 1, 0, 0, "text encoder: causal" },
-    { 1, 1, 1, 1, 64, 150, 150, PACKED_QKV, 1, 1, 0, 0, "causal over many tiles" },
+    { 1, 1, 1, 2, 64, 150, 150, PACKED_QKV, 1, 1, 0, 0, "causal over many tiles" },
     { 4, 2, 2, 2, 40, 20, 154, PACKED_KV, 0, 1, 1, 0, "queries shared, parts of unequal length" },
     { 6, 6, 3, 1, 8, 10, 77, PACKED_KV, 0, 3, 1, 0, "contexts of the step table with lengths" },
     { 4, 4, 2, 1, 40, 10, 77, PACKED_KV, 0, 3, 1, 0, "the same, heads of 40" },
