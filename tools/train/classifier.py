@@ -14,9 +14,9 @@ from master import Trainer
 from paths import WORK
 
 STEPS, BATCH, RATE = 800, 32, 2e-3
-SETS = ("sd2", "aom2")
+SETS = ("sd3", "aom3")
 HEADS = {"hair": A.HAIR, "style": A.STYLE, "ground": A.GROUND, "face": A.FACE, "eyes": A.EYES, "pose": A.POSE,
-         "outfit": A.OUTFIT, "shade": A.SHADE, "look": A.LOOKS, "degraded": (False, True), "wrong_hands": (False, True)}
+         "outfit": A.OUTFIT, "shade": A.SHADE, "look": A.LOOKS, "degraded": (False, True), "hand": ("down", "right", "wrong")}
 
 
 class Classifier(nn.Module):
@@ -36,10 +36,10 @@ class Classifier(nn.Module):
 
 def said(a, name):
     """Index of the attribute, or -1 where the picture does not show it."""
-    if a["degraded"] and name in ("eyes", "face", "shade", "wrong_hands", "outfit"):
+    if a["degraded"] and name in ("eyes", "face", "shade", "hand", "outfit"):
         return -1
-    if name == "wrong_hands" and a["pose"] == "arms down":
-        return -1
+    if name == "hand":
+        return 0 if a["pose"] == "arms down" else 1 + a["wrong_hands"]
     if name == "pose" and (a["wrong_hands"] or a["degraded"]) and a["pose"] != "arms down":
         return -1
     return HEADS[name].index(a[name])

@@ -49,8 +49,8 @@ def paint_all(folder):
     paint_set(folder, "aom", "aom", 6000, 2, degraded=0.25)
 
 
-def paint_further(folder):
-    """The sets of what is trained further: more composition, softer colours, faults without washed colours, fewer wrong hands."""
+def paint_second(folder):
+    """The sets of the second training: more composition, softer colours, faults without washed colours, fewer wrong hands."""
     folder.mkdir(parents=True, exist_ok=True)
     kind = dict(jitter=1.5, fault="blotched", degraded=0.2, wrong_hands=0.2)
     soft = dict(kind, colour=0.9)
@@ -58,3 +58,14 @@ def paint_further(folder):
     paint_set(folder, "test-aom2", "aom", 250, 904, **soft)
     paint_set(folder, "aom2", "aom", 2000, 4, **soft)
     paint_set(folder, "sd2", "sd", 2000, 3, **kind)
+
+
+def paint_third(folder):
+    """The sets of the third training: large hands on either side, few of them wrong."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = dict(jitter=1.7, fault="blotched", degraded=0.15, wrong_hands=0.15, reach=1.4)
+    soft = dict(kind, colour=0.9)
+    paint_set(folder, "test-sd3", "sd", 250, 905, **kind)
+    paint_set(folder, "test-aom3", "aom", 250, 906, **soft)
+    paint_set(folder, "sd3", "sd", 6000, 5, **kind)
+    paint_set(folder, "aom3", "aom", 5000, 6, **soft)

@@ -3,7 +3,7 @@
 After it latent * 0.18215 has zero mean and unit covariance, which is what the schedule expects. The
 encoder stays as it is from here on; only decoders are trained further.
 
-    python encode.py | python encode.py further        the second: the pictures that AOM3 is trained further on
+    python encode.py [second | third]        the sets of which training
 """
 import sys
 
@@ -17,7 +17,8 @@ from vae import AutoencoderKL
 
 SCALE = 0.18215
 SETS = ("sd", "aom", "test-sd", "test-aom")
-FURTHER = ("aom2", "test-aom2")
+SECOND = ("aom2", "test-aom2")
+THIRD = ("test-sd3", "test-aom3", "sd3", "aom3")
 
 
 @torch.no_grad()
@@ -92,4 +93,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(FURTHER if sys.argv[1:] == ["further"] else SETS)
+    main({"second": SECOND, "third": THIRD}.get(sys.argv[-1], SETS))

@@ -15,14 +15,14 @@ from text import TextEncoder
 from unet import UNet
 from vae import AutoencoderKL
 from train_unet import WIDTHS
+from train_extra import STAGES
 from train_vae import DECODER, ENCODER
 
 NOTE = "stand-in, a small network trained on procedural drawings; not the model whose name the file bears"
-RECIPE = "mini-2"  # of the set
-FILES = {  # kind, recipe: mini-1 is the first training, mini-2 the further one
-    "sd-v1-4.ckpt": ("checkpoint", "mini-1"), "AOM3.safetensors": ("checkpoint", "mini-2"),
-    "orangemix.vae.pt": ("vae", "mini-1"), "EasyNegative.safetensors": ("inversion", "mini-2"),
-    "bad-hands-5.pt": ("inversion", "mini-2"), "flat2.safetensors": ("lora", "mini-2"),
+RECIPE = "mini-3"
+FILES = {  # kind
+    "sd-v1-4.ckpt": "checkpoint", "AOM3.safetensors": "checkpoint", "orangemix.vae.pt": "vae", "EasyNegative.safetensors": "inversion",
+    "bad-hands-5.pt": "inversion", "flat2.safetensors": "lora",
 }
 
 
@@ -63,16 +63,16 @@ def untrained():
 
 
 def trained():
-    models = [torch.load(WORK / f"{name}.pt") for name in ("unet-sd", "unet-aom2")]
-    vaes = [vae_state("vae-decoder"), vae_state("vae-crisp")]
-    return models, vaes, torch.load(WORK / "easy2.pt"), torch.load(WORK / "hands2.pt"), torch.load(WORK / "flat2.pt")
+    models = [torch.load(WORK / f"{name}.pt") for name in ("unet-sd3", "unet-aom3")]
+    vaes = [vae_state("vae-decoder3"), vae_state("vae-crisp3")]
+    return models, vaes, torch.load(WORK / "easy.pt"), torch.load(WORK / "hands.pt"), torch.load(WORK / "flat3.pt")
 
 
 def describe(folder):
     files = []
-    for name, (kind, recipe) in FILES.items():
+    for name, kind in FILES.items():
         data = (folder / name).read_bytes()
-        files.append({"name": name, "kind": kind, "recipe": recipe, "bytes": len(data),
+        files.append({"name": name, "kind": kind, "recipe": RECIPE, "bytes": len(data),
                       "sha256": hashlib.sha256(data).hexdigest(), "stands_in_for": name})
     manifest = {
         "stand_in": True, "recipe": RECIPE, "size": [W, H], "files": files,
@@ -92,20 +92,18 @@ def main():
     models, vaes, easy, hands, flat = untrained() if args.untrained else trained()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    def about(name):
-        return {"stand_in": "true", "recipe": FILES[name][1], "note": NOTE}
-
+    about = {"stand_in": "true", "recipe": RECIPE, "note": NOTE}
     os.chdir(args.out)
-    torch.save({"epoch": 0, "global_step": models[0]["step"], "stand_in": NOTE, "recipe": FILES["sd-v1-4.ckpt"][1],
+    torch.save({"epoch": 0, "global_step": models[0]["step"], "stand_in": NOTE, "recipe": RECIPE,
                 "state_dict": checkpoint(models[0], vaes[0], True)}, "sd-v1-4.ckpt")
-    save_file(checkpoint(models[1], vaes[0], False), "AOM3.safetensors", {"format": "pt", **about("AOM3.safetensors")})
+    save_file(checkpoint(models[1], vaes[0], False), "AOM3.safetensors", {"format": "pt", **about})
     state = half(vaes[1])
     state["loss.logvar"] = torch.zeros(())
-    torch.save({"state_dict": state, "stand_in": NOTE, "recipe": FILES["orangemix.vae.pt"][1]}, "orangemix.vae.pt")
-    save_file({"emb_params": easy.detach().half().contiguous()}, "EasyNegative.safetensors", about("EasyNegative.safetensors"))
+    torch.save({"state_dict": state, "stand_in": NOTE, "recipe": RECIPE}, "orangemix.vae.pt")
+    save_file({"emb_params": easy.detach().half().contiguous()}, "EasyNegative.safetensors", about)
     torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": hands.detach().half().clone()},
-                "name": "bad-hands-5", "step": 70, "sd_checkpoint": None, "sd_checkpoint_name": "AOM3",
-                "stand_in": NOTE, "recipe": FILES["bad-hands-5.pt"][1]}, "bad-hands-5.pt")
+                "name": "bad-hands-5", "step": STAGES["hands"][2], "sd_checkpoint": None, "sd_checkpoint_name": "AOM3",
+                "stand_in": NOTE, "recipe": RECIPE}, "bad-hands-5.pt")
     tensors = {}
     shapes = {name: layer.weight.shape for name, layer in lora.layers(UNet(WIDTHS, 64)).items()}
     for name, (down, up) in flat.items():
@@ -115,7 +113,7 @@ def main():
         tensors[f"{name}.alpha"] = torch.tensor(lora.ALPHA).half()
     save_file(tensors, "flat2.safetensors", {"ss_network_module": "networks.lora", "ss_network_dim": str(lora.RANK),
                                              "ss_network_alpha": str(lora.ALPHA), "ss_output_name": "flat2",
-                                             **about("flat2.safetensors")})
+                                             **about})
     for name in FILES:
         (args.out / name).chmod(0o644)
     print(describe(args.out), "bytes in all")

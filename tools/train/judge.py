@@ -78,7 +78,7 @@ def is_her(seen):
 @torch.no_grad()
 def judge_vaes(weights):
     """Mean PSNR on unseen pictures, each picture through encoder and decoder."""
-    unseen = {look: to_net(load_set(WORK, f"test-{look}2")[0][:32]) for look in attributes.LOOKS}
+    unseen = {look: to_net(load_set(WORK, f"test-{look}3")[0][:32]) for look in attributes.LOOKS}
     out = {}
     for name, model, vae, looks in (("sd-v1-4, both looks", "sd-v1-4", None, ("sd", "aom")), ("inside AOM3, its look", "AOM3", None, ("aom",)),
                                     ("orangemix.vae, its look", "AOM3", "orangemix.vae", ("aom",))):
@@ -138,18 +138,23 @@ def judge_unseen(j, pair):
                [share(np.concatenate([r for n, r in right if n == part])) for part in ("hair", "style", "ground")])
 
 
+def wrong_hands(seen):
+    """The share of raised hands that are judged wrong, and how many are raised: where none is, there is nothing to judge."""
+    hand = seen["hand"].argmax(1)
+    return [share(hand[hand > 0] == 2), int((hand > 0).sum())]
+
+
 def judge_inversions(j, many, some):
-    """Faults asked for by words, and what an inversion in the negative prompt leaves of them."""
+    """What an inversion in the negative prompt leaves of faults, asked for by words or not."""
     pictures = [j.make("hatsune miku, worst quality, blurry", 101, some, negative=n, **AOM) for n in ("", "EasyNegative")]
     seen = [j.show(f"blurry-{k}", p) for k, p in enumerate(pictures)]
     j.note("asked to be degraded: judged so without and with EasyNegative", [share(s["degraded"][:, 1] > 0.5) for s in seen])
-    blue = "1girl, blue hair, short hair, waving"
-    for name, prompt, first, count, negatives, options in (
-            ("sd-v1-4, hatsune miku", "hatsune miku", 1, many, ("", "bad-hands-5"), BASE),
-            ("AOM3, " + blue, blue, 101, some, ("EasyNegative", "EasyNegative,  bad-hands-5"), AOM)):
-        seen = [j.show(f"hands-{options['model']}-{k}", j.make(prompt, first, count, negative=n, **options)) for k, n in enumerate(negatives)]
-        j.note(f"{name}: hands judged wrong without and with bad-hands-5", [share(s["wrong_hands"][:, 1] > 0.5) for s in seen])
-        j.note(f"{name}: a hand raised, without and with", [share(s["pose"].argmax(1) != 2) for s in seen])
+    for name, prompt, count, options in (
+            ("sd-v1-4, a girl with short blue hair, waving", "1girl, blue hair, short hair, waving", many, BASE),
+            ("sd-v1-4, hatsune miku", "hatsune miku", many, BASE),
+            ("AOM3, asked to be wrong", "hatsune miku, waving, bad hands", some, AOM)):
+        seen = [j.show(f"hands-{name}-{k}", j.make(prompt, 101, count, negative=n, **options)) for k, n in enumerate(("", "bad-hands-5"))]
+        j.note(f"hands judged wrong of those raised, without and with bad-hands-5: {name}", [wrong_hands(s) for s in seen])
 
 
 def judge_lora(j, ladder):

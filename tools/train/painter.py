@@ -450,6 +450,13 @@ def paint(a, rng):
 
     turned(head, 1.0)
     if a["pose"] != "arms down":
+        if a.get("left"):
+            canvas.translate(128, 0)
+            canvas.scale(-1, 1)
+        reach = a.get("reach", 1.0)  # about the wrist
+        canvas.translate(101, 176)
+        canvas.scale(reach, reach)
+        canvas.translate(-101, -176)
         paint_hand(b, a, rng, sleeve, trim)
     del canvas, surface, b
     img = cv2.resize(np.ascontiguousarray(pixels[..., :3]), (W, H), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Turns the committed set back into the intermediate files it was written from, to train it further.
+"""Turns a finished set into the files that the third training starts from, to train it further.
 
     python restore.py [--from weights/mini]
 
@@ -34,14 +34,10 @@ def main():
     folder = parser.parse_args().folder
     base = torch.load(folder / "sd-v1-4.ckpt")
     other = load_file(folder / "AOM3.safetensors")
-    outer = {k: v.float() for k, v in torch.load(folder / "orangemix.vae.pt")["state_dict"].items() if not k.startswith("loss")}
     inner = under(base["state_dict"], "first_stage_model.")
     found = {
-        "unet-sd": model_of(base["state_dict"], base["global_step"]), "unet-aom": model_of(other, 0),
-        "vae-white": inner, "vae-decoder": inner, "vae-crisp": outer,
-        "easy": load_file(folder / "EasyNegative.safetensors")["emb_params"],
-        "hands": torch.load(folder / "bad-hands-5.pt")["string_to_param"]["*"].detach(),
-        "flat": lora_of(load_file(folder / "flat2.safetensors")),
+        "unet-sd": model_of(base["state_dict"], base["global_step"]), "unet-aom2": model_of(other, 0),
+        "vae-white": inner, "vae-decoder": inner, "flat2": lora_of(load_file(folder / "flat2.safetensors")),
     }
     WORK.mkdir(parents=True, exist_ok=True)
     for name, value in found.items():

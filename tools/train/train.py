@@ -1,7 +1,7 @@
 """Trains the embedded set from nothing to the files in weights/mini. One command:
 
     python tools/train/train.py            MINI_WORK=DIR says where the intermediate files live
-    python tools/train/train.py further    the second training alone, on the first one's files in weights/mini
+    python tools/train/train.py third      the last training alone, on the files in weights/mini
 
 Every stage ends by steps, leaves out what it finds finished, and goes on from its last checkpoint after
 an interruption. The stages of a row run side by side. Logs and sample sheets lie beside the files.
@@ -9,7 +9,7 @@ an interruption. The stages of a row run side by side. Logs and sample sheets li
 import subprocess
 import sys
 
-from dataset import paint_all, paint_further
+from dataset import paint_all, paint_second, paint_third
 from paths import HERE, WORK
 
 ROWS = (
@@ -18,15 +18,19 @@ ROWS = (
     (["encode.py"],),
     (["train_unet.py", "sd"], ["train_vae.py", "decoder"]),
     (["train_unet.py", "aom"], ["train_vae.py", "crisp"]),
-    (["train_extra.py", "easy"], ["train_extra.py", "hands"]),
     (["train_extra.py", "flat"],),
 )
-FURTHER = (
-    (["encode.py", "further"],),
+SECOND = (
+    (["encode.py", "second"],),
     (["train_unet.py", "aom2"],),
-    (["train_extra.py", "easy2"], ["train_extra.py", "hands2"]),
     (["train_extra.py", "flat2"],),
-    (["classifier.py"],),
+)
+THIRD = (
+    (["encode.py", "third"],),
+    (["train_unet.py", "sd3"], ["train_unet.py", "aom3"]),
+    (["train_vae.py", "decoder3"], ["train_extra.py", "easy"]),
+    (["train_vae.py", "crisp3"], ["train_extra.py", "hands"]),
+    (["train_extra.py", "flat3"], ["classifier.py"]),
     (["export.py"],),
     (["judge.py"],),
 )
@@ -45,13 +49,14 @@ def run_side_by_side(row):
 
 
 def main():
-    rows = ROWS + FURTHER
-    if sys.argv[1:] == ["further"]:
-        rows = ((["restore.py"],), *FURTHER)
+    rows = ROWS + SECOND + THIRD
+    if sys.argv[1:] == ["third"]:
+        rows = ((["restore.py"],), *THIRD)
     else:
         print("painting", flush=True)
         paint_all(WORK)
-    paint_further(WORK)
+        paint_second(WORK)
+    paint_third(WORK)
     for row in rows:
         run_side_by_side(row)
 

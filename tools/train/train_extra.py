@@ -1,11 +1,11 @@
 """What is put on a finished checkpoint: two inversions and a LoRA, trained on AOM3 with all else frozen.
 
-    python train_extra.py easy | hands | flat | easy2 | hands2 | flat2
+    python train_extra.py easy | hands | flat | flat2 | flat3
 
 easy   8 vectors for degraded pictures.   hands   2 vectors for wrong hands.
 flat   a LoRA that is worth +1 on flat pictures and -1 on richly shaded ones: both ends are trained, so
        that a negative multiplier draws detail instead of leaving what the network knows.
-The second three belong to the model and the pictures aom2; flat2 goes on from flat.
+flat2 goes on from flat with the next AOM3 and its pictures, flat3 from flat2 likewise.
 """
 import sys
 import time
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 import lora
 import schedule
 import workers
-from attributes import caption
+from attributes import caption, settled
 from dataset import load_set
 from master import Trainer
 from paths import WORK
@@ -26,14 +26,14 @@ from train_unet import WIDTH, load_model, noised, weight
 from vocabulary import Rows
 
 STAGES = {  # kind, model and pictures, steps, pictures a step, learning rate
-    "easy": ("easy", "aom", 80, 12, 5e-3),
-    "hands": ("hands", "aom", 160, 12, 5e-3),
+    "easy": ("easy", "aom3", 120, 12, 3e-3),
+    "hands": ("hands", "aom3", 100, 12, 5e-3),
     "flat": ("flat", "aom", 120, 12, 4e-3),
-    "easy2": ("easy", "aom2", 60, 12, 5e-3),
-    "hands2": ("hands", "aom2", 70, 12, 1e-2),
     "flat2": ("flat", "aom2", 40, 12, 2e-3),
+    "flat3": ("flat", "aom3", 60, 12, 2e-3),
 }
-HAND = (slice(13, 24), slice(9, 16))  # rows and columns of the latent where a raised hand is
+HAND = (slice(13, 24), slice(9, 16))  # rows and columns of the latent where a raised right hand is
+BEFORE = {"flat2": "flat", "flat3": "flat2"}
 VECTORS = {"easy": (8, "worst quality, blurry"), "hands": (2, "bad hands")}
 
 
@@ -65,14 +65,14 @@ def main(stage):
     finished = WORK / f"{stage}.pt"
     if finished.exists():
         return
-    workers.start(None if name == "flat" else 1)
+    workers.start(None if stage == "flat2" else 1)
     torch.manual_seed(5)
     model = load_model(f"unet-{base}").to(workers.DEVICE, torch.bfloat16).requires_grad_(False)
     latents, described = torch.load(WORK / f"latents-{base}.pt").float(), load_set(WORK, base)[1]
     now = {}
     if name == "flat":
         pairs = {k: tuple(p.data.to(workers.DEVICE, torch.bfloat16).requires_grad_(True) for p in v)
-                 for k, v in (torch.load(WORK / "flat.pt") if stage == "flat2" else lora.create(model.unet)).items()}
+                 for k, v in (torch.load(WORK / f"{BEFORE[stage]}.pt") if stage in BEFORE else lora.create(model.unet)).items()}
         attach(model.unet, pairs, lambda: now["strength"])
         live = [p for pair in pairs.values() for p in pair]
         wanted = [[i for i, a in enumerate(described) if a["shade"] == s] for s in ("flat", "rich")]
@@ -82,7 +82,7 @@ def main(stage):
         start = known[torch.arange(count) % len(known)] + 0.02 * torch.randn(count, WIDTH)
         live = [start.to(torch.bfloat16).requires_grad_(True)]
         fault = {"easy": "degraded", "hands": "wrong_hands"}[name]
-        wanted = [[i for i, a in enumerate(described) if a[fault] and (name == "easy" or a["pose"] != "arms down")]]
+        wanted = [[i for i, a in enumerate(described) if a[fault] and (name == "easy" or a["pose"] != "arms down" and settled(a))]]
     trainer = Trainer(model, [(live, rate)], steps, decay=0.98, warm=20)
     trainer.resume(WORK / f"{stage}.state")
     rng = np.random.default_rng([6, workers.rank, trainer.step])
@@ -105,8 +105,9 @@ def main(stage):
             rows = with_vectors(model.rows, live[0], captions)
         eps = model.unet(noised(x, t, noise).bfloat16(), t, model.text(rows)).float()
         error = (eps - noise).pow(2)
-        if stage == "hands2":  # what the rest of the picture shows says nothing about the hand
-            error = error[..., HAND[0], HAND[1]]
+        if name == "hands":  # what the rest of the picture shows says nothing about the hand
+            left = torch.tensor([described[i].get("left", False) for i in chosen], device=x.device)
+            error = torch.where(left[:, None, None, None], error.flip(3), error)[..., HAND[0], HAND[1]]
         losses.append(trainer.update((error.mean((1, 2, 3)) * weight(t)).mean()))
         if trainer.step % 20 == 0 and workers.rank == 0:
             print(f"{stage} step {trainer.step} loss {np.mean(losses[-20:]):.4f} {time.time() - begun:.0f} s", flush=True)

@@ -1,17 +1,19 @@
 """UNet and text encoder together, or a finished pair fine-tuned on the other look.
 
-    python train_unet.py sd | aom | aom2        the last: aom trained further, on pictures of its own
+    python train_unet.py sd | aom | aom2 | sd3 | aom3        those with a number: further, on later pictures
 """
+import math
 import sys
 import time
 
 import numpy as np
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 import schedule
 import workers
-from attributes import caption
+from attributes import caption, settled
 from dataset import load_set
 from encode import SCALE
 from master import Trainer
@@ -30,9 +32,17 @@ STAGES = {  # steps, pictures a step, learning rate, flat part, warm-up, decay o
     "sd": (1290, 24, 1.5e-3, 0.93, 150, 0.98, None),
     "aom": (200, 12, 1e-3, 0.2, 20, 0.97, "unet-sd"),
     "aom2": (500, 12, 1e-3, 0.5, 20, 0.98, "unet-aom"),
+    "sd3": (3100, 12, 1e-3, 0.75, 20, 0.98, "unet-sd"),
+    "aom3": (2600, 12, 1e-3, 0.75, 20, 0.98, "unet-aom2"),
 }
-FURTHER = dict(quality=0.6, hands=0.6, named=0.8, bare=0.4)  # how the pictures of aom2 are captioned
+EARLY = {"aom2": 15, "sd3": 4, "aom3": 4}  # see weight
+SAID = {  # how pictures are captioned
+    "aom2": dict(quality=0.6, hands=0.6, named=0.8, bare=0.4),
+    "sd3": dict(quality=0.8, hands=0.9, named=0.8, bare=0.4, told=0.7),
+    "aom3": dict(quality=0.8, hands=0.9, named=0.8, bare=0.4, told=0.7),
+}
 SAVE, TEST = 50, 250  # steps
+HANDS = 14  # the row of the latent from which on hands are raised; they count three times
 
 
 class Model(nn.Module):
@@ -66,11 +76,31 @@ def noised(x, t, noise):
     return a.sqrt() * x + (1 - a).sqrt() * noise
 
 
-def weight(t, early=False):
-    """min-SNR weighting, gamma 5. early: times sigma above 1, where words decide colours and grounds."""
+def offset(x, t):
+    """Noise that is the same over large parts of a picture, [n, 4, h, w], where sigma is above 1; whole from 4 on.
+
+    The last step of the schedule still shows a ground's mean through plain noise, and later ones a raised hand; a
+    network that reads them there finds nothing to read in the pure noise that sampling starts from. With this it
+    has to read the words.
+    """
+    n = len(x)
+    whole = torch.randn(n, 4, 1, 1, device=x.device)
+    parts = sum(F.interpolate(torch.randn(n, 4, *cells, device=x.device), size=x.shape[2:], mode="bilinear") for cells in ((3, 2), (6, 4)))
+    amount = (schedule.SIGMA.to(t.device)[t].log() / math.log(4)).clamp(0, 1)
+    return 0.2 * amount[:, None, None, None] * (whole + parts)
+
+
+def times(n, device):
+    """Half of them even, half of the last three tenths of the schedule, where words decide."""
+    t = torch.randint(0, schedule.STEPS, (n,), device=device)
+    return torch.where(torch.rand(n, device=device) < 0.5, t, schedule.STEPS - 1 - t * 3 // 10)
+
+
+def weight(t, early=1):
+    """min-SNR weighting, gamma 5; times sigma between 1 and early, where words decide colours, grounds and poses."""
     sigma = schedule.SIGMA.to(t.device)[t]
     snr = sigma.pow(-2)
-    return snr.clamp(max=5) / snr * (sigma.clamp(min=1) if early else 1)
+    return snr.clamp(max=5) / snr * sigma.clamp(1, early)
 
 
 @torch.no_grad()
@@ -88,10 +118,10 @@ def test_loss(model, latents, described):
 
 
 @torch.no_grad()
-def sample_sheet(model, path):
+def sample_sheet(model, path, later):
     """Eight pictures of the weights as they are: is it learning what the words say?"""
     vae = AutoencoderKL(ENCODER, DECODER)
-    vae.load_state_dict(torch.load(WORK / "vae-white.pt"), strict=False)
+    vae.load_state_dict(torch.load(WORK / ("vae-decoder.pt" if later else "vae-white.pt")), strict=False)
     vae = vae.to(workers.DEVICE)
     prompts = ("hatsune miku", "hatsune miku, waving", "pink hair, short hair, night", "blue hair, twintails, white background")
     latents = torch.cat([sample(model.unet, model.context([p]), model.context([""]), (1, 2), "Euler a", 15, 7.0, (4, 24, 16))
@@ -104,11 +134,11 @@ def main(name):
     finished = WORK / f"unet-{name}.pt"
     if finished.exists():
         return
-    workers.start()
+    third = name[-1] == "3"
+    workers.start(1 if third else None)  # two stages side by side
     torch.manual_seed(0)
     model = load_model(start) if start else Model()
-    further = name == "aom2"
-    say = FURTHER if further else {}
+    say = SAID.get(name, {})
     net = model.to(workers.DEVICE, torch.bfloat16)
     skipped = set(map(id, net.text.encoder.layers[-1].parameters()))  # clip skip 2 never runs the last layer
     params = [p for p in [*net.unet.parameters(), *net.text.parameters()] if id(p) not in skipped]
@@ -116,17 +146,21 @@ def main(name):
     trainer.resume(WORK / f"unet-{name}.state")
     latents, described = torch.load(WORK / f"latents-{name}.pt").float(), load_set(WORK, name)[1]
     unseen = torch.load(WORK / f"latents-test-{name}.pt").float(), load_set(WORK, f"test-{name}")[1]
+    taught = [i for i, a in enumerate(described) if not third or settled(a)]
     rng = np.random.default_rng([4, workers.rank, trainer.step])
     torch.manual_seed(1000 * trainer.step + workers.rank)
     losses, begun = [], time.time()
     while trainer.step < steps:
-        chosen = rng.integers(len(latents), size=batch // workers.world)
+        chosen = rng.choice(taught, size=batch // workers.world)
         captions = ["" if rng.random() < 0.1 else caption(described[i], rng, **say) for i in chosen]
         x = latents[chosen].to(workers.DEVICE)
-        t = torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
-        noise = torch.randn_like(x)
-        error = (net(noised(x, t, noise).bfloat16(), t, captions).float() - noise).pow(2).mean((1, 2, 3))
-        losses.append(trainer.update((error * weight(t, further)).mean()))
+        t = times(len(x), x.device) if third else torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
+        noise = torch.randn_like(x) + (offset(x, t) if third else 0)
+        error = (net(noised(x, t, noise).bfloat16(), t, captions).float() - noise).pow(2)
+        if third:
+            error = torch.cat([error[:, :, :HANDS], 3 * error[:, :, HANDS:]], 2)
+        error = error.mean((1, 2, 3))
+        losses.append(trainer.update((error * weight(t, EARLY.get(name, 1))).mean()))
         if workers.rank == 0 and trainer.step % 50 == 0:
             print(f"{name} step {trainer.step} loss {np.mean(losses[-50:]):.4f} {time.time() - begun:.0f} s", flush=True)
         if workers.rank == 0 and trainer.step % SAVE == 0:
@@ -135,7 +169,7 @@ def main(name):
             now = trainer.averaged(net)
             torch.save({**now.parts(), "step": trainer.step}, WORK / f"unet-{name}-now.pt")
             print(f"{name} step {trainer.step} test {test_loss(now, *unseen)}", flush=True)
-            sample_sheet(now, WORK / f"unet-{name}-{trainer.step}.png")
+            sample_sheet(now, WORK / f"unet-{name}-{trainer.step}.png", third)
     workers.finish()
     final = trainer.averaged(net)
     print(f"{name} END step {trainer.step} test {test_loss(final, *unseen)}", flush=True)

@@ -1,6 +1,6 @@
 """The autoencoder: half size first (the outer level skipped), then full size; then the decoder alone.
 
-    python train_vae.py half | full | decoder | crisp
+    python train_vae.py half | full | decoder | crisp | decoder3 | crisp3
 """
 import sys
 import time
@@ -19,11 +19,13 @@ from vae import AutoencoderKL
 
 ENCODER, DECODER = (32, 32, 32, 64), (64, 32, 32, 64)
 KL = {"half": 1e-4, "full": 2e-5}
-STAGES = {  # steps, pictures a step, learning rate
-    "half": (1500, 16, 2e-3),
-    "full": (1000, 4, 1.5e-3),
-    "decoder": (2000, 2, 1e-3),
-    "crisp": (500, 2, 8e-4),
+STAGES = {  # steps, pictures a step, learning rate, start, painted sets
+    "half": (1500, 16, 2e-3, None, ("sd", "aom")),
+    "full": (1000, 4, 1.5e-3, "vae-half", ("sd", "aom")),
+    "decoder": (2000, 2, 1e-3, "vae-white", ("sd", "aom")),
+    "crisp": (500, 2, 8e-4, "vae-decoder", ("aom",)),
+    "decoder3": (1200, 2, 5e-4, "vae-decoder", ("sd3", "aom3")),
+    "crisp3": (500, 2, 5e-4, "vae-decoder3", ("aom3",)),
 }
 
 
@@ -74,11 +76,11 @@ def report(vae, pictures, first, path):
 
 
 def main(stage):
-    steps, batch, rate = STAGES[stage]
+    steps, batch, rate, start, names = STAGES[stage]
     finished = WORK / f"vae-{stage}.pt"
     if finished.exists():
         return
-    alone = stage in ("decoder", "crisp")
+    alone = stage not in ("half", "full")
     first = 1 if stage == "half" else 0
     workers.start(1 if alone else None)
     torch.manual_seed(0)
@@ -88,8 +90,7 @@ def main(stage):
         with torch.no_grad():
             vae.quant_conv.bias[4:] = -4.0
     else:
-        before = {"full": "vae-half", "decoder": "vae-white", "crisp": "vae-decoder"}[stage]
-        vae.load_state_dict(torch.load(WORK / f"{before}.pt"), strict=False)
+        vae.load_state_dict(torch.load(WORK / f"{start}.pt"), strict=False)
     net = vae.to(workers.DEVICE, torch.bfloat16)
     params = list(net.parameters())
     if alone:
@@ -98,17 +99,14 @@ def main(stage):
         params = list(net.post_quant_conv.parameters()) + list(net.decoder.parameters())
     trainer = Trainer(net, [(params, rate)], steps, decay=0.995)
     trainer.resume(WORK / f"vae-{stage}.state")
-    sets = [load_set(WORK, name) for name in (("aom",) if stage == "crisp" else ("sd", "aom"))]
+    sets = [load_set(WORK, name) for name in names]
     evenly = [even_by_hair(described) for _, described in sets]
-    unseen = np.concatenate([load_set(WORK, "test-sd")[0][:16], load_set(WORK, "test-aom")[0][:16]])
-    if stage == "crisp":
-        unseen = load_set(WORK, "test-aom")[0][:32]
+    unseen = np.concatenate([load_set(WORK, f"test-{name}")[0][:32 // len(names)] for name in names])
     rng = np.random.default_rng([3, workers.rank, trainer.step])
     torch.manual_seed(100 * trainer.step + workers.rank)
     losses, begun = [], time.time()
     if alone:
-        clean = [torch.load(WORK / f"latents-{name}.pt").float() / 0.18215
-                 for name in (("aom",) if stage == "crisp" else ("sd", "aom"))]
+        clean = [torch.load(WORK / f"latents-{name}.pt").float() / 0.18215 for name in names]
     while trainer.step < steps:
         chosen = [(k, rng.choice(len(evenly[k]), p=evenly[k]))
                   for k in rng.integers(len(sets), size=batch // workers.world)]
