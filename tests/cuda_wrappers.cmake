@@ -1,4 +1,8 @@
-miku_kernel_test(wrappers KERNELS tests/wrappers/warp.cu tests/wrappers/hopper.cu)
+if(MIKU_CUDA_FOUND)
+    add_subdirectory(wrappers)
+endif()
+miku_kernel_test(wrappers KERNELS tests/wrappers/warp.cu tests/wrappers/hopper.cu
+    DEVICE_KERNELS device_wrapper_kernels)
 
 # What a GPU gave, the emulator has to give. tools/gpu-check makes the record.
 if(MIKU_EMULATED_KERNELS)
