@@ -65,7 +65,7 @@ def main(stage):
     finished = WORK / f"{stage}.pt"
     if finished.exists():
         return
-    workers.start(None if stage == "flat2" else 1)
+    workers.start(None if stage in ("flat", "flat2") else 1)  # the others have one beside them
     torch.manual_seed(5)
     model = load_model(f"unet-{base}").to(workers.DEVICE, torch.bfloat16).requires_grad_(False)
     latents, described = torch.load(WORK / f"latents-{base}.pt").float(), load_set(WORK, base)[1]

@@ -5,6 +5,7 @@
 import math
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,18 +29,29 @@ from vocabulary import Rows
 
 WIDTHS = (64, 64, 64, 32)
 WIDTH = 64
-STAGES = {  # steps, pictures a step, learning rate, flat part, warm-up, decay of the average, start
-    "sd": (1290, 24, 1.5e-3, 0.93, 150, 0.98, None),
-    "aom": (200, 12, 1e-3, 0.2, 20, 0.97, "unet-sd"),
-    "aom2": (500, 12, 1e-3, 0.5, 20, 0.98, "unet-aom"),
-    "sd3": (3100, 12, 1e-3, 0.75, 20, 0.98, "unet-sd"),
-    "aom3": (2600, 12, 1e-3, 0.75, 20, 0.98, "unet-aom2"),
-}
-EARLY = {"aom2": 15, "sd3": 4, "aom3": 4}  # see weight
-SAID = {  # how pictures are captioned
-    "aom2": dict(quality=0.6, hands=0.6, named=0.8, bare=0.4),
-    "sd3": dict(quality=0.8, hands=0.9, named=0.8, bare=0.4, told=0.7),
-    "aom3": dict(quality=0.8, hands=0.9, named=0.8, bare=0.4, told=0.7),
+
+
+class Stage(NamedTuple):
+    steps: int
+    batch: int  # pictures a step
+    rate: float  # of learning
+    flat: float  # part of the steps before it falls
+    warm: int  # steps
+    decay: float  # of the average
+    start: str | None = None
+    early: float = 1  # see weight
+    said: dict = {}  # how pictures are captioned
+    third: bool = False  # of the third training: a hand's side goes with its gesture and counts more, times and noise favour words
+
+
+SAID2 = dict(quality=0.6, hands=0.6, named=0.8, bare=0.4)
+SAID3 = dict(quality=0.8, hands=0.9, named=0.8, bare=0.4, told=0.7)
+STAGES = {
+    "sd": Stage(1290, 24, 1.5e-3, 0.93, 150, 0.98),
+    "aom": Stage(200, 12, 1e-3, 0.2, 20, 0.97, "unet-sd"),
+    "aom2": Stage(500, 12, 1e-3, 0.5, 20, 0.98, "unet-aom", 15, SAID2),
+    "sd3": Stage(3100, 12, 1e-3, 0.75, 20, 0.98, "unet-sd", 4, SAID3, True),
+    "aom3": Stage(2600, 12, 1e-3, 0.75, 20, 0.98, "unet-aom2", 4, SAID3, True),
 }
 SAVE, TEST = 50, 250  # steps
 HANDS = 14  # the row of the latent from which on hands are raised; they count three times
@@ -118,10 +130,10 @@ def test_loss(model, latents, described):
 
 
 @torch.no_grad()
-def sample_sheet(model, path, later):
+def sample_sheet(model, path, decoder):
     """Eight pictures of the weights as they are: is it learning what the words say?"""
     vae = AutoencoderKL(ENCODER, DECODER)
-    vae.load_state_dict(torch.load(WORK / ("vae-decoder.pt" if later else "vae-white.pt")), strict=False)
+    vae.load_state_dict(torch.load(WORK / f"{decoder}.pt"), strict=False)
     vae = vae.to(workers.DEVICE)
     prompts = ("hatsune miku", "hatsune miku, waving", "pink hair, short hair, night", "blue hair, twintails, white background")
     latents = torch.cat([sample(model.unet, model.context([p]), model.context([""]), (1, 2), "Euler a", 15, 7.0, (4, 24, 16))
@@ -130,37 +142,36 @@ def sample_sheet(model, path, later):
 
 
 def main(name):
-    steps, batch, rate, flat, warm, decay, start = STAGES[name]
+    stage = STAGES[name]
     finished = WORK / f"unet-{name}.pt"
     if finished.exists():
         return
-    third = name[-1] == "3"
-    workers.start(1 if third else None)  # two stages side by side
+    workers.start(1 if stage.third else None)  # two stages of it run side by side
     torch.manual_seed(0)
-    model = load_model(start) if start else Model()
-    say = SAID.get(name, {})
+    model = load_model(stage.start) if stage.start else Model()
     net = model.to(workers.DEVICE, torch.bfloat16)
     skipped = set(map(id, net.text.encoder.layers[-1].parameters()))  # clip skip 2 never runs the last layer
     params = [p for p in [*net.unet.parameters(), *net.text.parameters()] if id(p) not in skipped]
-    trainer = Trainer(net, [(params, rate), ([net.rows.table], 2 * rate)], steps, decay=decay, flat=flat, warm=warm)
+    trainer = Trainer(net, [(params, stage.rate), ([net.rows.table], 2 * stage.rate)], stage.steps, decay=stage.decay,
+                      flat=stage.flat, warm=stage.warm)
     trainer.resume(WORK / f"unet-{name}.state")
     latents, described = torch.load(WORK / f"latents-{name}.pt").float(), load_set(WORK, name)[1]
     unseen = torch.load(WORK / f"latents-test-{name}.pt").float(), load_set(WORK, f"test-{name}")[1]
-    taught = [i for i, a in enumerate(described) if not third or settled(a)]
+    taught = [i for i, a in enumerate(described) if not stage.third or settled(a)]
     rng = np.random.default_rng([4, workers.rank, trainer.step])
     torch.manual_seed(1000 * trainer.step + workers.rank)
     losses, begun = [], time.time()
-    while trainer.step < steps:
-        chosen = rng.choice(taught, size=batch // workers.world)
-        captions = ["" if rng.random() < 0.1 else caption(described[i], rng, **say) for i in chosen]
+    while trainer.step < stage.steps:
+        chosen = rng.choice(taught, size=stage.batch // workers.world)
+        captions = ["" if rng.random() < 0.1 else caption(described[i], rng, **stage.said) for i in chosen]
         x = latents[chosen].to(workers.DEVICE)
-        t = times(len(x), x.device) if third else torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
-        noise = torch.randn_like(x) + (offset(x, t) if third else 0)
+        t = times(len(x), x.device) if stage.third else torch.randint(0, schedule.STEPS, (len(x),), device=x.device)
+        noise = torch.randn_like(x) + (offset(x, t) if stage.third else 0)
         error = (net(noised(x, t, noise).bfloat16(), t, captions).float() - noise).pow(2)
-        if third:
+        if stage.third:
             error = torch.cat([error[:, :, :HANDS], 3 * error[:, :, HANDS:]], 2)
         error = error.mean((1, 2, 3))
-        losses.append(trainer.update((error * weight(t, EARLY.get(name, 1))).mean()))
+        losses.append(trainer.update((error * weight(t, stage.early)).mean()))
         if workers.rank == 0 and trainer.step % 50 == 0:
             print(f"{name} step {trainer.step} loss {np.mean(losses[-50:]):.4f} {time.time() - begun:.0f} s", flush=True)
         if workers.rank == 0 and trainer.step % SAVE == 0:
@@ -169,7 +180,7 @@ def main(name):
             now = trainer.averaged(net)
             torch.save({**now.parts(), "step": trainer.step}, WORK / f"unet-{name}-now.pt")
             print(f"{name} step {trainer.step} test {test_loss(now, *unseen)}", flush=True)
-            sample_sheet(now, WORK / f"unet-{name}-{trainer.step}.png", third)
+            sample_sheet(now, WORK / f"unet-{name}-{trainer.step}.png", "vae-decoder" if stage.third else "vae-white")
     workers.finish()
     final = trainer.averaged(net)
     print(f"{name} END step {trainer.step} test {test_loss(final, *unseen)}", flush=True)
